@@ -1,0 +1,54 @@
+# Flags shared by every target, and the helpers that define targets.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+option(DS_WASM "Build the core for wasm32-wasi" OFF)
+set(DS_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+if(DS_SANITIZE)
+  add_compile_options(-fsanitize=${DS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${DS_SANITIZE})
+endif()
+
+find_program(DS_CCACHE ccache)
+if(DS_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${DS_CCACHE})
+endif()
+
+# ds_library(NAME DIR...): a static library of every .cc below this folder (or below the given
+# subfolders) that is neither a test nor a fuzz target.
+function(ds_library name)
+  set(dirs ${ARGN})
+  if(NOT dirs)
+    set(dirs .)
+  endif()
+  set(patterns)
+  foreach(dir ${dirs})
+    list(APPEND patterns ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/*.cc)
+  endforeach()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${patterns})
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|main)\\.cc$")
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+endfunction()
+
+# ds_test(NAME LIBRARY...): one GoogleTest program of every _test.cc below this folder.
+function(ds_test name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${ARGN} GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+endfunction()
+
+if(NOT DS_WASM)
+  find_package(GTest REQUIRED)
+  find_package(Threads REQUIRED)
+  enable_testing()
+endif()

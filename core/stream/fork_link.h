@@ -1,0 +1,57 @@
+// The messages between the engine of a fork and the engine of its source (PROTOCOL §4.2, DESIGN
+// §5).
+//
+// A fork is created in two idempotent steps: the source pins (child, position), then the child is
+// created. The deletion of the child releases the pin. A pin whose child never came to be is found
+// at start-up and dropped.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/stream/message_index.h"
+#include "core/wire/errors.h"
+
+namespace ds::stream {
+
+// From the child's engine: pin your stream at `source_path` for me.
+struct PinRequest {
+  uint64_t attempt = 0;  // names the waiting request at the child's engine
+  uint64_t child_path_hash = 0;
+  Incarnation child;  // the life that the fork will have
+  std::string source_path;
+  std::optional<Offset> offset;  // absent: the tail
+  uint64_t sub_offset = 0;
+  std::string content_type;  // of the fork request; "" inherits
+};
+
+// What a fork inherits, once the pin is durable.
+struct ForkBase {
+  Incarnation source;  // the source's own life
+  uint64_t source_path_hash = 0;
+  Position position;            // the fork point
+  std::vector<LifeSpan> lives;  // the source's, up to the fork point
+  std::string content_type;
+  std::optional<uint64_t> ttl_seconds;
+  std::optional<Instant> expires_at;
+  MessageIndex index;  // the source's messages up to the fork point, the last one clipped
+};
+
+struct PinReply {
+  uint64_t attempt = 0;
+  wire::ErrorCode error = wire::ErrorCode::kNone;  // kNone: pinned
+  std::shared_ptr<ForkBase> base;                  // set if pinned
+};
+
+// From the child's engine: the fork is gone for good, or never came to be.
+struct Unpin {
+  Incarnation source;
+  uint64_t source_path_hash = 0;
+  Incarnation child;
+};
+
+}  // namespace ds::stream

@@ -1,0 +1,26 @@
+// URLs to stream paths: /v1/stream/<project>/<stream...>; a single segment is a stream of the
+// project "_default". Traversal and ambiguity are refused here, before anything else is looked at.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/wire/errors.h"
+
+namespace ds::wire {
+
+inline constexpr std::string_view kStreamRoot = "/v1/stream/";
+inline constexpr std::string_view kDefaultProject = "_default";
+inline constexpr size_t kStreamPathBytesMax = 1024;
+
+// From the path component of a request target (no query) to the canonical "<project>/<stream...>".
+// Percent-escapes are resolved to one spelling (unreserved characters decoded, the rest upper-case
+// escapes), so that two spellings of one URL name one stream; an escaped slash stays escaped.
+// Errors: kNotFound outside of kStreamRoot; kInvalidPath for "." and ".." segments (escaped or
+// not), control characters, backslashes, bad escapes, an empty name and paths over
+// kStreamPathBytesMax; kReservedPath for "__ds" as first segment of the root or of a project.
+Result<std::string_view, ErrorCode> parse_stream_path(std::string_view target_path,
+                                                      std::string& scratch);
+
+}  // namespace ds::wire

@@ -1,0 +1,77 @@
+// Files and directories as the store needs them. The native host implements them over POSIX
+// (server/posix_file.h), tests over memory with faults (tests/fakes/faulty_disk.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace ds::ports {
+
+// Why an operation on a file did not succeed.
+enum class [[nodiscard]] IoError : uint8_t{
+    kNoSpace,  // ENOSPC, EDQUOT
+    kNotFound, kExists,
+    kLocked,    // another process holds the directory
+    kReadOnly,  // EROFS, EACCES, EPERM
+    kFailed,    // EIO and everything else
+};
+
+// An error or nothing.
+class [[nodiscard]] IoStatus {
+ public:
+  IoStatus() = default;
+  IoStatus(IoError error) : error_(error), failed_(true) {}
+  bool ok() const { return !failed_; }
+  IoError error() const { return error_; }  // REQUIRES: !ok()
+
+ private:
+  IoError error_ = IoError::kFailed;
+  bool failed_ = false;
+};
+
+// An open file. Positions are explicit: there is no shared file pointer. read_at may be called from
+// any thread at any time; the others from one thread at a time. Interrupted and short transfers are
+// continued inside.
+class File {
+ public:
+  virtual ~File() = default;
+  // Writes all parts back to back at `position`, or reports why not: then any part of them may have
+  // been written.
+  virtual IoStatus write_at(uint64_t position, std::span<const std::string_view> parts) = 0;
+  // Makes everything written before durable (fdatasync). After an error nothing is known about what
+  // was written since the last success, and this descriptor must not be used for writing again.
+  virtual IoStatus sync() = 0;
+  // Reads up to `size` bytes; fewer only at the end of the file. Returns the number read.
+  virtual Result<uint64_t, IoError> read_at(uint64_t position, char* to, uint64_t size) const = 0;
+  // Like read_at, but from the medium and not from a cache of the system's: for looking at what is
+  // really there after a failed sync.
+  virtual Result<uint64_t, IoError> read_uncached(uint64_t position, char* to,
+                                                  uint64_t size) const = 0;
+  virtual Result<uint64_t, IoError> size() const = 0;
+  virtual IoStatus truncate(uint64_t size) = 0;
+};
+
+// One directory, flat. Names have no slashes.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+  enum class Open : uint8_t { kExisting, kCreateNew };
+  virtual Result<std::unique_ptr<File>, IoError> open(const std::string& name, Open how) = 0;
+  virtual Result<std::vector<std::string>, IoError> list() = 0;
+  virtual IoStatus rename(const std::string& from, const std::string& to) = 0;
+  virtual IoStatus remove(const std::string& name) = 0;
+  // Makes creations, renames and removals durable (fsync of the directory).
+  virtual IoStatus sync() = 0;
+  // Takes the directory for this process until it ends; kLocked if another one has it.
+  virtual IoStatus lock(const std::string& name) = 0;
+  // The directory inside this one, made if it is missing.
+  virtual Result<std::unique_ptr<Directory>, IoError> subdirectory(const std::string& name) = 0;
+};
+
+}  // namespace ds::ports

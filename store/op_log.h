@@ -1,0 +1,110 @@
+// The op log: generations of preallocated files that hold every op of every stream in commit order
+// (DESIGN §4). Byte format: docs/op-log-format.md, store/log_format.h.
+//
+// A *frame* is what one commit wrote: a header (magic, generation, sequence, "synced through"
+// sequence, length, checksums) and the records of all batches in it. A frame is there wholly or not
+// at all. Sequences count frames over all generations without a gap; the first frame of a
+// generation follows the last valid one of the generation before, whatever else lies behind that
+// one in its file.
+//
+// After a failed sync nothing that was written since the last good one is trusted: the log stays
+// broken until reopen_after_failure() has looked at the medium and begun a new generation.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/base/types.h"
+#include "ports/file.h"
+
+namespace ds::store {
+
+struct OpLogOptions {
+  // Size of a generation's file. Between 64 KiB and 1 GiB. A frame larger than what a generation
+  // holds gets a generation of its own size.
+  uint64_t generation_bytes = 64 << 20;
+};
+
+// A problem found while opening: one sentence for the operator that names file and position.
+struct LogProblem {
+  enum class Kind : uint8_t { kIo, kLocked, kCorrupt, kForeign, kRefused } kind = Kind::kIo;
+  std::string message;
+};
+
+class OpLog {
+ public:
+  // Called for every record in log order. False stops the recovery with kCorrupt.
+  using ReplayFn = std::function<bool(std::string_view record, LogPosition at)>;
+
+  struct Recovery {
+    uint64_t frames = 0;
+    uint64_t records = 0;
+    uint64_t bytes = 0;
+    // The tail that a crash had torn and that was cut off, for the log message.
+    uint64_t torn_bytes = 0;
+    // The log was written with a relaxed sync and not closed cleanly: answered ops may be missing.
+    bool lost_writes = false;
+  };
+
+  // Opens or creates the log in `directory` and replays it. A torn tail of the last generation is
+  // cut off; damage anywhere else is reported as kCorrupt and nothing is changed.
+  static Result<std::unique_ptr<OpLog>, LogProblem> open(ports::Directory& directory,
+                                                         const OpLogOptions& options,
+                                                         const ReplayFn& replay,
+                                                         Recovery* recovery);
+  virtual ~OpLog() = default;
+
+  // --- Committer thread only
+  // ----------------------------------------------------------------------
+
+  // Writes one frame that holds `batches` (each: whole records back to back) and tells where each
+  // batch begins. Does not sync. `relaxed` marks the frame as answered before it is synced.
+  virtual ports::IoStatus append(std::span<const std::string_view> batches, bool relaxed,
+                                 std::span<LogPosition> begins) = 0;
+  // Makes everything appended durable.
+  virtual ports::IoStatus sync() = 0;
+  // After a failed append or sync. Looks at the medium for the frames since the last good sync:
+  // those that are wholly there are kept (and made durable again), the rest is cut off, and a new
+  // generation begins. On success `*kept_frames` is the number of unsynced frames that survived,
+  // oldest first; on failure the log stays broken and the call may be repeated.
+  virtual ports::IoStatus reopen_after_failure(uint64_t* kept_frames) = 0;
+  // Marks the log as cleanly closed. Nothing may be appended afterwards.
+  virtual ports::IoStatus close() = 0;
+
+  // --- A helper thread, or nobody
+  // ------------------------------------------------------------------
+
+  // Creates, zero-fills and syncs the file of the next generation if there is none yet, so that
+  // append never waits for it. May be called from one other thread beside the committer's.
+  virtual ports::IoStatus prepare_next_generation() = 0;
+  // True if a call of prepare_next_generation would do something.
+  virtual bool wants_next_generation() const = 0;
+
+  // --- Any thread
+  // ----------------------------------------------------------------------------------
+
+  struct Piece {
+    LogPosition record;
+    uint32_t skip = 0;   // payload bytes to leave out
+    uint32_t bytes = 0;  // payload bytes wanted
+  };
+  // Appends the wanted payload bytes of each record to `out`, checking every record's checksum.
+  // Blocks. `*corrupt` is set if it fails because of what is stored there.
+  virtual ports::IoStatus read_payloads(std::span<const Piece> pieces, std::string& out,
+                                        bool* corrupt) const = 0;
+
+  struct Stats {
+    uint64_t bytes = 0;  // of all generations' used parts
+    uint32_t generations = 0;
+    uint32_t first_generation = 0;
+    uint32_t last_generation = 0;
+  };
+  virtual Stats stats() const = 0;
+};
+
+}  // namespace ds::store
