@@ -4,6 +4,8 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# Every program lies at the top of the build directory: build/release/durable-streams.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 
 option(DS_WASM "Build the core for wasm32-wasi" OFF)
 set(DS_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
@@ -36,6 +38,9 @@ function(ds_library name)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
 endfunction()
 
+# What ./test runs: built without the server and the load generator where those are not needed.
+add_custom_target(ds_tests)
+
 # ds_test(NAME LIBRARY...): one GoogleTest program of every _test.cc below this folder.
 function(ds_test name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
@@ -44,7 +49,22 @@ function(ds_test name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gtest GTest::gtest_main)
+  add_dependencies(ds_tests ${name})
   add_test(NAME ${name} COMMAND ${name})
+endfunction()
+
+# ds_fuzz(LIBRARY...): a program fuzz_<name> of every <name>_fuzz.cc below this folder, which
+# defines LLVMFuzzerTestOneInput. tests/fuzz/fuzz_main.cc feeds it seeded random input.
+function(ds_fuzz)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.cc)
+  foreach(source ${sources})
+    get_filename_component(stem ${source} NAME_WE)
+    string(REGEX REPLACE "_fuzz$" "" stem ${stem})
+    add_executable(fuzz_${stem} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_main.cc)
+    target_link_libraries(fuzz_${stem} PRIVATE ${ARGN})
+    add_dependencies(ds_tests fuzz_${stem})
+    add_test(NAME fuzz_${stem} COMMAND fuzz_${stem})
+  endforeach()
 endfunction()
 
 if(NOT DS_WASM)

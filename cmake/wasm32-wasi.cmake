@@ -5,6 +5,10 @@ set(CMAKE_CXX_COMPILER clang++-14)
 set(CMAKE_AR llvm-ar-14)
 set(CMAKE_RANLIB llvm-ranlib-14)
 set(CMAKE_CXX_COMPILER_TARGET wasm32-wasi)
-set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-add_compile_options(-stdlib=libc++)
+set(CMAKE_EXECUTABLE_SUFFIX_CXX .wasm)
+# No system of ours to look for libraries in.
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+# Debian's libc++ for wasm is built without exceptions; the core needs neither them nor RTTI.
+add_compile_options(-stdlib=libc++ -fno-exceptions -fno-rtti)
 add_link_options(-stdlib=libc++)
