@@ -56,7 +56,8 @@ class Engine {
 
   void on_request(RequestId id, const wire::RequestText& request, Instant now, Actions& out);
 
-  // The client is gone. Its op, if it has one, still commits. No action names `id` afterwards.
+  // The client is gone. Its op, if it has one, still commits, and its answer may still come: a host
+  // ignores actions that name a request it no longer has.
   void on_disconnect(RequestId id);
 
   // The reader's queue is full: everything after `accepted` was dropped. It becomes a pulling

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/stream/lives.h"
 #include "core/stream/message_index.h"
 #include "core/wire/errors.h"
 

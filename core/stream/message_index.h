@@ -19,13 +19,6 @@ struct MessageEntry {
   uint64_t time_ms;    // when it was appended
 };
 
-// From `start` (not included: an offset at a border shows the earlier life) a stream's offsets
-// carry this life. The first span starts at position 0 and holds it too.
-struct LifeSpan {
-  Position start;
-  Incarnation life;
-};
-
 class MessageIndex {
  public:
   static constexpr size_t kBlockEntries = 256;

@@ -1,0 +1,49 @@
+// Reads as plans: which messages an answer holds and what it says about them (PROTOCOL §5.6, §10.1,
+// DESIGN §5). A plan names positions and index entries; the bytes are the host's to find.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/types.h"
+#include "core/stream/state.h"
+#include "core/wire/request.h"
+#include "core/wire/response.h"
+
+namespace ds::stream {
+
+// The messages [first, last) of the index, which hold the bytes [begin, end).
+struct ReadPlan {
+  Position begin;
+  Position end;
+  size_t first = 0;
+  size_t last = 0;
+  bool at_tail = false;  // end is the committed tail
+
+  uint64_t bytes() const { return end - begin; }
+};
+
+// The position where a client's offset points in the committed state; nothing means 410.
+std::optional<Position> resolve(const StreamState& state, const wire::OffsetParam& offset);
+
+// From the message that ends after `from` to a convergent boundary: the first message end at or
+// after the next multiple of `max_chunk_bytes`, whatever position the reader came from, so that
+// readers who began differently soon ask for the same URLs.
+ReadPlan plan_read(const StreamState& state, Position from, uint64_t max_chunk_bytes);
+
+// When the newest message of a non-empty plan was written, ms since the Unix epoch.
+uint64_t newest_write_ms(const StreamState& state, const ReadPlan& plan);
+
+struct CacheLimits {
+  uint32_t max_age_seconds = 60;
+  uint32_t stale_seconds = 300;
+  uint32_t start_max_age_seconds = 5;
+};
+
+// How long a read's answer may be kept. `names_life`: its URL names a life. Full chunks and the end
+// of a closed stream never change; a chunk that reaches the tail must be revalidated. Never longer
+// than the stream lives.
+wire::CachePolicy cache_policy(const StreamState& state, const ReadPlan& plan, bool names_life,
+                               Instant expires, Instant now, const CacheLimits& limits);
+
+}  // namespace ds::stream

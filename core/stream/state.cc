@@ -1,0 +1,113 @@
+#include "core/stream/state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+
+namespace ds::stream {
+namespace {
+
+void index_message(StreamState& state, const Op& op, LogPosition record) {
+  if (op.payload.empty()) return;
+  state.index.push(MessageEntry{op.end(), record, static_cast<uint64_t>(op.time.us / 1000)});
+}
+
+void apply_write(StreamState& state, const Op& op, LogPosition record) {
+  index_message(state, op, record);
+  advance(state.writer, op);
+  if (op.producer) {
+    state.producers[std::string(op.producer->id)].accept(op.producer->epoch, op.producer->seq,
+                                                         op.end());
+  }
+  state.accessed = std::max(state.accessed, op.time);
+}
+
+void remove_stream(StreamState& state) {
+  (state.pins.empty() ? state.gone : state.soft_deleted) = true;
+}
+
+bool fits(const StreamState& state, const Op& op) {
+  if (op.stream != state.id || state.gone || op.position != state.writer.tail) return false;
+  if (op.type != OpType::kAppend && op.type != OpType::kClose) return true;
+  if (state.writer.closed || state.soft_deleted) return false;
+  if (!op.producer) return true;
+  const auto found = state.producers.find(std::string(op.producer->id));
+  const producer::Verdict verdict = found == state.producers.end()
+                                        ? producer::judge_unknown(op.producer->seq)
+                                        : found->second.judge(op.producer->epoch, op.producer->seq);
+  return verdict == producer::Verdict::kAccept;
+}
+
+}  // namespace
+
+void advance(WriterState& writer, const Op& op) {
+  DS_ASSERT(op.position == writer.tail);
+  writer.tail = op.end();
+  writer.closed = writer.closed || op.closes;
+  if (op.stream_seq) {
+    writer.has_seq = true;
+    writer.last_seq = *op.stream_seq;
+  }
+}
+
+StreamState create_state(const Op& op, LogPosition record, MessageIndex inherited) {
+  DS_ASSERT(op.type == OpType::kCreate);
+  DS_ASSERT(op.create.has_value());
+  StreamState state;
+  state.id = op.stream;
+  state.path = op.create->path;
+  state.path_hash = op.path_hash;
+  state.config.content_type = op.create->content_type;
+  state.config.kind = wire::content_kind(state.config.content_type);
+  state.config.ttl_seconds = op.create->ttl_seconds;
+  state.config.expires_at = op.create->expires_at;
+  state.config.fork = op.create->fork;
+  state.lives = op.create->lives;
+  state.index = std::move(inherited);
+  state.writer.tail = op.position;
+  state.accessed = op.time;
+  apply_write(state, op, record);
+  return state;
+}
+
+bool apply(StreamState& state, const Op& op, LogPosition record) {
+  if (!fits(state, op)) return false;
+  switch (op.type) {
+    case OpType::kCreate:
+      return false;
+    case OpType::kAppend:
+    case OpType::kClose:
+      apply_write(state, op, record);
+      return true;
+    case OpType::kDelete:
+    case OpType::kExpire:
+      remove_stream(state);
+      return true;
+    case OpType::kTouch:
+      state.accessed = std::max(state.accessed, op.time);
+      return true;
+    case OpType::kPin:
+      state.pins.push_back(Pin{op.pin->child, op.pin->child_path_hash, op.pin->position});
+      return true;
+    case OpType::kUnpin: {
+      const Incarnation child = op.pin->child;
+      std::erase_if(state.pins, [child](const Pin& pin) { return pin.child == child; });
+      if (state.soft_deleted && state.pins.empty()) state.gone = true;
+      return true;
+    }
+    case OpType::kNewLife:
+      if (*op.new_life <= state.lives.back().life) return false;
+      state.lives.push_back(LifeSpan{state.writer.tail, *op.new_life, true});
+      return true;
+  }
+  return false;
+}
+
+Instant expiry(const StreamConfig& config, Instant accessed) {
+  if (config.expires_at) return *config.expires_at;
+  if (config.ttl_seconds) return accessed + seconds(static_cast<int64_t>(*config.ttl_seconds));
+  return kNever;
+}
+
+}  // namespace ds::stream

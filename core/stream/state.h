@@ -1,0 +1,79 @@
+// One stream as a value: what recovery rebuilds and every decision looks at.
+//
+// StreamState is the committed state. `apply` is its only mutator, used after a commit and at
+// recovery alike. WriterState is the small part that writers are decided against; an engine keeps a
+// second one that runs ahead of the committed one by the ops that are not durable yet, advanced by
+// the same function.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/producer/producer_state.h"
+#include "core/stream/message_index.h"
+#include "core/stream/op.h"
+#include "core/wire/content_type.h"
+
+namespace ds::stream {
+
+// What was said at creation and never changes.
+struct StreamConfig {
+  std::string content_type;
+  wire::ContentKind kind = wire::ContentKind::kBinary;
+  std::optional<uint64_t> ttl_seconds;
+  std::optional<Instant> expires_at;
+  std::optional<ForkOrigin> fork;
+};
+
+struct WriterState {
+  Position tail;
+  bool closed = false;
+  bool has_seq = false;
+  std::string last_seq;  // the last Stream-Seq, if has_seq
+};
+
+using ProducerTable = std::unordered_map<std::string, producer::ProducerState>;
+
+struct Pin {
+  Incarnation child;
+  uint64_t child_path_hash = 0;
+  Position position;
+};
+
+struct StreamState {
+  Incarnation id;  // its first own life: what identifies it for ever
+  std::string path;
+  uint64_t path_hash = 0;
+  StreamConfig config;
+  WriterState writer;
+  ProducerTable producers;
+  std::vector<LifeSpan> lives;
+  MessageIndex index;
+  std::vector<Pin> pins;
+  Instant accessed;           // the last access that is on record
+  bool soft_deleted = false;  // deleted or expired while pins hold its bytes
+  bool gone = false;          // nothing is left of it
+
+  Offset tail_offset() const { return offset_at(lives, writer.tail); }
+  // The life that ETags and the stream's own appends show.
+  Incarnation life() const { return lives.back().life; }
+};
+
+// The scalar facts of a write. REQUIRES: op.position == writer.tail.
+void advance(WriterState& writer, const Op& op);
+
+// A new stream from its kCreate op. `inherited` is what a fork shares with its source, up to the
+// fork point (empty otherwise).
+StreamState create_state(const Op& op, LogPosition record, MessageIndex inherited);
+
+// Applies any op but kCreate. False if it does not fit the state: the log is not this stream's.
+[[nodiscard]] bool apply(StreamState& state, const Op& op, LogPosition record);
+
+// When the stream expires if it is not accessed after `accessed`; kNever if it does not.
+Instant expiry(const StreamConfig& config, Instant accessed);
+
+}  // namespace ds::stream
