@@ -10,4 +10,9 @@ namespace ds {
 // crc32c(b, crc32c(a)) == crc32c(a + b). crc32c("123456789") == 0xe3069283.
 uint32_t crc32c(std::string_view bytes, uint32_t seed = 0);
 
+namespace internal {
+// The same without special instructions: what wasm and old machines run. Here for the tests.
+uint32_t crc32c_software(std::string_view bytes, uint32_t seed);
+}  // namespace internal
+
 }  // namespace ds

@@ -1,6 +1,7 @@
 // Offsets as text (PROTOCOL §8): "%016d_%016d", incarnation and position.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -76,13 +79,15 @@ inline constexpr size_t kProducerIdBytesMax = 256;
 inline constexpr size_t kStreamSeqBytesMax = 1024;
 inline constexpr size_t kContentTypeBytesMax = 256;
 inline constexpr uint64_t kIntegerMax = (uint64_t{1} << 53) - 1;
+// About 317 years, so that no deadline overflows an Instant.
+inline constexpr uint64_t kTtlSecondsMax = 10000000000;
 
 // A body, checked for its content type. For JSON, `elements` are the messages' ranges in `bytes`
-// (the elements of a top-level array, or the one value), outer whitespace trimmed.
+// (the elements of a top-level array, or the one value), outer whitespace trimmed. Borrows both.
 struct Body {
   std::string_view bytes;
   bool json = false;
-  std::vector<JsonElement> elements;
+  std::span<const JsonElement> elements;
 
   // The number of bytes that the body takes up in the stream: JSON elements each gain a comma.
   uint64_t stored_bytes() const;
@@ -90,11 +95,22 @@ struct Body {
   void append_stored(std::string& out) const;
 };
 
+// Whether a JSON body may be `[]` (PROTOCOL §9.1.3): it may create a stream, but not append to one.
+enum class EmptyArray : uint8_t { kRefused, kAllowed };
+
+// Checks `bytes` as a body of `content_type` and sets `out`, which borrows `bytes` and `elements`
+// (replaced). Of no bytes at all makes an empty body, whatever the type. Errors: kInvalidJson,
+// kJsonTooDeep, kEmptyArray; kBodyTooLarge from 4 GiB of JSON on. parse_request() calls it, but for
+// a fork that inherits its source's type: whoever knows the type must.
+ErrorCode check_body(std::string_view bytes, std::string_view content_type, EmptyArray empty_array,
+                     std::vector<JsonElement>& elements, Body& out);
+
 struct ForkSource {
   std::string_view path;  // canonical stream path of the source; valid as long as the parse buffers
-  std::optional<Offset> offset;  // absent: the source's tail
+  // Absent: the source's tail. The zero-zero offset is the beginning of any source.
+  std::optional<Offset> offset;
   std::string_view offset_text;  // as requested, "" if absent
-  uint64_t sub_offset = 0;
+  uint64_t sub_offset = 0;       // above 0 only with `offset`
 };
 
 struct CreateRequest {
@@ -103,7 +119,7 @@ struct CreateRequest {
   std::optional<Instant> expires_at;
   bool closed = false;
   std::optional<ForkSource> fork;
-  Body body;  // checked as JSON only if content_type says JSON
+  Body body;  // checked as JSON only if content_type says JSON: see check_body
 };
 
 struct AppendRequest {
@@ -111,8 +127,8 @@ struct AppendRequest {
   bool close = false;
   std::optional<ProducerTuple> producer;
   std::optional<std::string_view> stream_seq;
-  // If-Match: the offset that the tail must have; kAnyTail for "*"; kNoTail for a tag that cannot
-  // be a tail of ours and so never matches.
+  // If-Match: kOffset for the offset that the tail must have; kAny for "*"; kNever for a tag that
+  // cannot be a tail of ours and so never matches.
   enum class Match : uint8_t { kNone, kAny, kOffset, kNever };
   Match match = Match::kNone;
   Offset match_offset;
@@ -143,6 +159,8 @@ struct ParseScratch {
 };
 
 // Checks all that can be checked without a stream. The result borrows from `text` and `scratch`.
+// HEAD and DELETE have no query, GET no protocol headers but If-None-Match: what they do not use is
+// not looked at. The producer headers of a PUT are checked but mean nothing yet.
 // REQUIRES: text.method is kGet, kHead, kPut, kPost or kDelete.
 Result<Request, ErrorCode> parse_request(const RequestText& text, ParseScratch& scratch);
 

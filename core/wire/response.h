@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/slice.h"
@@ -30,8 +31,8 @@ struct Response {
   ErrorCode error = ErrorCode::kNone;  // set: the body is the error's, `body` is empty
   bool closed = false;                 // Stream-Closed: true
   bool up_to_date = false;             // Stream-Up-To-Date: true
-  bool sse = false;         // an SSE head: text/event-stream, no length, X-Accel-Buffering
-  bool sse_base64 = false;  // stream-sse-data-encoding: base64
+  bool sse = false;  // an SSE head: text/event-stream, no-cache, X-Accel-Buffering; no length
+  bool sse_base64 = false;            // stream-sse-data-encoding: base64
   bool allow_stream_methods = false;  // Allow (405)
   CachePolicy cache;
   std::optional<Offset> next_offset;            // Stream-Next-Offset

@@ -1,0 +1,97 @@
+#include "core/base/crc32c.h"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+namespace ds {
+namespace {
+
+constexpr uint32_t kPolynomial = 0x82f63b78;  // 0x1edc6f41, bits reversed
+
+// kTable[k][b] is the checksum of byte b followed by k zero bytes: eight look-ups advance eight
+// bytes at once ("slicing by 8").
+using SliceTables = std::array<std::array<uint32_t, 256>, 8>;
+
+constexpr SliceTables make_tables() {
+  SliceTables tables{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? kPolynomial : 0);
+    tables[0][byte] = crc;
+  }
+  for (size_t k = 1; k < 8; ++k) {
+    for (size_t byte = 0; byte < 256; ++byte) {
+      const uint32_t before = tables[k - 1][byte];
+      tables[k][byte] = (before >> 8) ^ tables[0][before & 0xff];
+    }
+  }
+  return tables;
+}
+
+constexpr SliceTables kTable = make_tables();
+
+// Byte by byte, so that it means the same on every machine; compilers make one load of it.
+uint32_t load_le32(const unsigned char* p) {
+  return static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) |
+         (static_cast<uint32_t>(p[2]) << 16) | (static_cast<uint32_t>(p[3]) << 24);
+}
+
+}  // namespace
+
+namespace internal {
+
+uint32_t crc32c_software(std::string_view bytes, uint32_t seed) {
+  const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
+  size_t left = bytes.size();
+  uint32_t crc = ~seed;
+  for (; left >= 8; p += 8, left -= 8) {
+    const uint32_t low = load_le32(p) ^ crc;
+    const uint32_t high = load_le32(p + 4);
+    crc = kTable[7][low & 0xff] ^ kTable[6][(low >> 8) & 0xff] ^ kTable[5][(low >> 16) & 0xff] ^
+          kTable[4][low >> 24] ^ kTable[3][high & 0xff] ^ kTable[2][(high >> 8) & 0xff] ^
+          kTable[1][(high >> 16) & 0xff] ^ kTable[0][high >> 24];
+  }
+  for (; left > 0; ++p, --left) crc = (crc >> 8) ^ kTable[0][(crc ^ *p) & 0xff];
+  return ~crc;
+}
+
+}  // namespace internal
+
+#if defined(__x86_64__)
+
+namespace {
+
+__attribute__((target("sse4.2"))) uint32_t crc32c_hardware(std::string_view bytes, uint32_t seed) {
+  const char* p = bytes.data();
+  size_t left = bytes.size();
+  uint64_t crc = static_cast<uint32_t>(~seed);
+  for (; left >= 8; p += 8, left -= 8) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    crc = __builtin_ia32_crc32di(crc, word);
+  }
+  auto crc32 = static_cast<uint32_t>(crc);
+  for (; left > 0; ++p, --left) {
+    crc32 = __builtin_ia32_crc32qi(crc32, static_cast<unsigned char>(*p));
+  }
+  return ~crc32;
+}
+
+}  // namespace
+
+uint32_t crc32c(std::string_view bytes, uint32_t seed) {
+  // Reads a word that the C runtime has filled in at start-up.
+  if (__builtin_cpu_supports("sse4.2")) return crc32c_hardware(bytes, seed);
+  return internal::crc32c_software(bytes, seed);
+}
+
+#else
+
+uint32_t crc32c(std::string_view bytes, uint32_t seed) {
+  return internal::crc32c_software(bytes, seed);
+}
+
+#endif
+
+}  // namespace ds
