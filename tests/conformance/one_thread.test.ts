@@ -1,0 +1,3 @@
+import { runOfficialSuite } from './suite.ts'
+
+await runOfficialSuite(1)

@@ -1,0 +1,166 @@
+// Starts, stops, kills and restarts the server under test. Every test file owns its server, on a
+// port and a data directory of its own; all traffic stays on 127.0.0.1.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const kStartTimeoutMs = 30_000
+const kStopTimeoutMs = 20_000
+const kStderrCharsMax = 1 << 20
+
+export interface ServerOptions {
+  /** Further arguments, after those that every test server gets. */
+  args?: string[]
+  /** Overrides DS_TEST_THREADS; left to the server's default if neither is given. */
+  threads?: number
+  /** An existing data directory; by default a new one that stop() removes. */
+  dataDir?: string
+}
+
+export function serverBinary(): string {
+  const fallback = resolve(import.meta.dirname, '../../build/release/durable-streams')
+  const binary = process.env.DS_SERVER_BINARY ?? fallback
+  if (!existsSync(binary)) {
+    throw new Error(`no server at ${binary}: build it, or set DS_SERVER_BINARY`)
+  }
+  return binary
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+export class Server {
+  readonly port: number
+  readonly dataDir: string
+  stderr = ''
+  private child: ChildProcess | null = null
+  private exited: Promise<number | null> = Promise.resolve(null)
+
+  private constructor(
+    port: number,
+    dataDir: string,
+    private readonly args: string[],
+    private readonly ownsDataDir: boolean,
+  ) {
+    this.port = port
+    this.dataDir = dataDir
+  }
+
+  /** Starts a server and waits until it answers. */
+  static async start(options: ServerOptions = {}): Promise<Server> {
+    const port = await freePort()
+    const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'ds-test-'))
+    const threads = options.threads ?? process.env.DS_TEST_THREADS
+    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir]
+    if (threads !== undefined) args.push('--threads', String(threads))
+    args.push(...(options.args ?? []))
+    const server = new Server(port, dataDir, args, options.dataDir === undefined)
+    server.launch()
+    await server.ready()
+    return server
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** The URL of a stream of the default project, or of `<project>/<stream>`. */
+  url(stream: string): string {
+    return `${this.origin}/v1/stream/${stream}`
+  }
+
+  get pid(): number {
+    const pid = this.child?.pid
+    if (pid === undefined) throw new Error('the server is not running')
+    return pid
+  }
+
+  get running(): boolean {
+    return this.child !== null && this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  /** Launches the process on the same directory and port, without waiting for it. */
+  launch(): void {
+    const child = spawn(serverBinary(), this.args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.child = child
+    child.stderr.setEncoding('utf8')
+    child.stderr.on('data', (text: string) => {
+      this.stderr = (this.stderr + text).slice(-kStderrCharsMax)
+    })
+    this.exited = new Promise((done) => {
+      child.once('exit', (code) => done(code))
+      child.once('error', () => done(null))
+    })
+  }
+
+  /** Resolves when /ready (or, where there is none, any URL) is answered without an error. */
+  async ready(): Promise<void> {
+    const deadline = Date.now() + kStartTimeoutMs
+    while (Date.now() < deadline) {
+      if (!this.running) throw new Error(`the server ended while starting:\n${this.stderr}`)
+      const status = await fetch(`${this.origin}/ready`, { signal: AbortSignal.timeout(2000) }).then(
+        async (answer) => {
+          await answer.body?.cancel()
+          return answer.status
+        },
+        () => 0,
+      )
+      if (status !== 0 && status < 500) return
+      await sleep(20)
+    }
+    throw new Error(`the server did not become ready:\n${this.stderr}`)
+  }
+
+  /** SIGKILL: no time to finish anything. The data directory stays. */
+  async kill(): Promise<void> {
+    this.child?.kill('SIGKILL')
+    await this.exited
+  }
+
+  /** SIGTERM; resolves to the exit code. The data directory stays. */
+  async terminate(): Promise<number | null> {
+    this.child?.kill('SIGTERM')
+    const late = sleep(kStopTimeoutMs, 'late' as const, { ref: false })
+    const outcome = await Promise.race([this.exited, late])
+    if (outcome === 'late') {
+      await this.kill()
+      throw new Error(`the server ignored SIGTERM for ${kStopTimeoutMs} ms:\n${this.stderr}`)
+    }
+    return outcome
+  }
+
+  async restart(): Promise<void> {
+    this.launch()
+    await this.ready()
+  }
+
+  /** Ends the server and removes the directory that was made for it. */
+  async stop(): Promise<void> {
+    try {
+      if (this.running) await this.terminate()
+    } finally {
+      if (this.ownsDataDir) rmSync(this.dataDir, { recursive: true, force: true })
+    }
+  }
+
+  /** Resident memory in bytes. */
+  residentBytes(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
+    const match = /^VmRSS:\s+(\d+) kB$/m.exec(status)
+    if (match === null) throw new Error('no VmRSS')
+    return Number(match[1]) * 1024
+  }
+}
