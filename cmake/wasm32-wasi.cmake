@@ -9,6 +9,6 @@ set(CMAKE_EXECUTABLE_SUFFIX_CXX .wasm)
 # No system of ours to look for libraries in.
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-# Debian's libc++ for wasm is built without exceptions; the core needs neither them nor RTTI.
-add_compile_options(-stdlib=libc++ -fno-exceptions -fno-rtti)
-add_link_options(-stdlib=libc++)
+# Debian's libc++ for wasm, the default there, is built without exceptions; the core needs neither
+# them nor RTTI.
+add_compile_options(-fno-exceptions -fno-rtti)

@@ -1,18 +1,23 @@
 # Puts a Node that is new enough first in PATH. Sourced, not run; needs ROOT/build to be writable.
 
-DS_NODE_MIN=20
-# Version of npm's `node` package, used where the system's Node is older than that.
+# What tests/package.json asks for under "engines".
+DS_NODE_WANTED='20.19 or newer (22.12, 24)'
+# Version of npm's `node` package, used where the system's Node is none of these.
 DS_NODE_PINNED=22.23.3
 
-node_major() {
-  "$1" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0
+node_is_wanted() {
+  node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number);
+    const ok = major >= 24 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19);
+    process.exit(ok ? 0 : 1);
+  ' >/dev/null 2>&1
 }
 
 # ensure_node ROOT
 ensure_node() {
   local home="$1/build/node"
   local pinned="$home/node_modules/node/bin"
-  if (($(node_major node) >= DS_NODE_MIN)); then return 0; fi
+  if node_is_wanted; then return 0; fi
   if [[ $("$pinned/node" --version 2>/dev/null) != "v$DS_NODE_PINNED" ]]; then
     mkdir -p "$home"
     echo "installing npm's node $DS_NODE_PINNED into build/node"
@@ -21,8 +26,8 @@ ensure_node() {
   fi
   export PATH="$pinned:$PATH"
   hash -r
-  if (($(node_major node) < DS_NODE_MIN)); then
-    echo "error: no Node $DS_NODE_MIN or newer, and npm's node package does not run" >&2
+  if ! node_is_wanted; then
+    echo "error: no Node $DS_NODE_WANTED, and npm's node package does not run" >&2
     return 1
   fi
 }
