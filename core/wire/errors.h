@@ -49,6 +49,7 @@ enum class ErrorCode : uint8_t {
   kSequenceGap,
   kSequenceRegression,
   kStreamDeleted,
+  kPathHeld,
   kForkSourceDeleted,
   kOffsetGone,
   kPreconditionFailed,
