@@ -34,6 +34,7 @@ struct PinRequest {
 struct ForkBase {
   Incarnation source;  // the source's own life
   uint64_t source_path_hash = 0;
+  Position anchor;              // the offset that was asked for, before the sub-offset
   Position position;            // the fork point
   std::vector<LifeSpan> lives;  // the source's, up to the fork point
   std::string content_type;

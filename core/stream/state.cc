@@ -17,8 +17,11 @@ void apply_write(StreamState& state, const Op& op, LogPosition record) {
   index_message(state, op, record);
   advance(state.writer, op);
   if (op.producer) {
-    state.producers[std::string(op.producer->id)].accept(op.producer->epoch, op.producer->seq,
-                                                         op.end());
+    auto found = state.producers.find(op.producer->id);
+    if (found == state.producers.end()) {
+      found = state.producers.emplace(op.producer->id, producer::ProducerState()).first;
+    }
+    found->second.accept(op.producer->epoch, op.producer->seq, op.end());
   }
   state.accessed = std::max(state.accessed, op.time);
 }
@@ -32,7 +35,7 @@ bool fits(const StreamState& state, const Op& op) {
   if (op.type != OpType::kAppend && op.type != OpType::kClose) return true;
   if (state.writer.closed || state.soft_deleted) return false;
   if (!op.producer) return true;
-  const auto found = state.producers.find(std::string(op.producer->id));
+  const auto found = state.producers.find(op.producer->id);
   const producer::Verdict verdict = found == state.producers.end()
                                         ? producer::judge_unknown(op.producer->seq)
                                         : found->second.judge(op.producer->epoch, op.producer->seq);
@@ -51,7 +54,7 @@ void advance(WriterState& writer, const Op& op) {
   }
 }
 
-StreamState create_state(const Op& op, LogPosition record, MessageIndex inherited) {
+StreamState new_state(const Op& op, MessageIndex inherited) {
   DS_ASSERT(op.type == OpType::kCreate);
   DS_ASSERT(op.create.has_value());
   StreamState state;
@@ -67,7 +70,6 @@ StreamState create_state(const Op& op, LogPosition record, MessageIndex inherite
   state.index = std::move(inherited);
   state.writer.tail = op.position;
   state.accessed = op.time;
-  apply_write(state, op, record);
   return state;
 }
 
@@ -75,7 +77,6 @@ bool apply(StreamState& state, const Op& op, LogPosition record) {
   if (!fits(state, op)) return false;
   switch (op.type) {
     case OpType::kCreate:
-      return false;
     case OpType::kAppend:
     case OpType::kClose:
       apply_write(state, op, record);

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -36,7 +38,13 @@ struct WriterState {
   std::string last_seq;  // the last Stream-Seq, if has_seq
 };
 
-using ProducerTable = std::unordered_map<std::string, producer::ProducerState>;
+// Looked up by borrowed ids, so that a retry costs no allocation.
+struct IdHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
+};
+using ProducerTable =
+    std::unordered_map<std::string, producer::ProducerState, IdHash, std::equal_to<>>;
 
 struct Pin {
   Incarnation child;
@@ -66,11 +74,12 @@ struct StreamState {
 // The scalar facts of a write. REQUIRES: op.position == writer.tail.
 void advance(WriterState& writer, const Op& op);
 
-// A new stream from its kCreate op. `inherited` is what a fork shares with its source, up to the
-// fork point (empty otherwise).
-StreamState create_state(const Op& op, LogPosition record, MessageIndex inherited);
+// The stream that a kCreate op is about to make: as it was said to be, without its first message.
+// `inherited` is what a fork shares with its source, up to the fork point (empty otherwise).
+StreamState new_state(const Op& op, MessageIndex inherited);
 
-// Applies any op but kCreate. False if it does not fit the state: the log is not this stream's.
+// Applies any op; a stream's kCreate to what new_state made of it. False if it does not fit the
+// state: the log is not this stream's.
 [[nodiscard]] bool apply(StreamState& state, const Op& op, LogPosition record);
 
 // When the stream expires if it is not accessed after `accessed`; kNever if it does not.

@@ -1,0 +1,73 @@
+#include "core/engine/engine.h"
+
+#include "core/engine/engine_impl.h"
+
+namespace ds::engine {
+
+Engine::Engine(const EngineConfig& config, uint32_t index, HashKey hash_key)
+    : impl_(std::make_unique<Impl>(config, index, hash_key)) {}
+Engine::~Engine() = default;
+
+bool Engine::replay(std::string_view record, LogPosition at, Peers& peers) {
+  return impl_->replay(record, at, peers);
+}
+
+void Engine::finish_replay(Instant now, Incarnation highest_life, bool lost_writes, Peers& peers,
+                           Actions& out) {
+  impl_->out = &out;
+  impl_->finish_replay(now, highest_life, lost_writes, peers);
+}
+
+Incarnation Engine::highest_life() const { return impl_->highest_life(); }
+
+void Engine::on_request(RequestId id, const wire::RequestText& request, Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_request(id, request, now);
+}
+
+void Engine::on_disconnect(RequestId id) { impl_->on_disconnect(id); }
+
+void Engine::on_reader_lagging(RequestId id, Position accepted) {
+  impl_->on_reader_lagging(id, accepted);
+}
+
+void Engine::on_reader_ready(RequestId id, Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_reader_ready(id, now);
+}
+
+void Engine::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition first_record,
+                       Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_commit(batch_id, outcome, first_record, now);
+}
+
+void Engine::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now,
+                       Actions& out) {
+  impl_->out = &out;
+  impl_->on_loaded(load_id, std::move(bytes), corrupt, now);
+}
+
+void Engine::on_peer(const PeerMessage& message, Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_peer(message, now);
+}
+
+void Engine::on_time(Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_time(now);
+}
+
+Instant Engine::next_deadline() const { return impl_->next_deadline(); }
+
+void Engine::end_live_readers(Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->end_live_readers(now);
+}
+
+std::optional<Batch> Engine::take_batch() { return impl_->take_batch(); }
+bool Engine::has_batch() const { return impl_->has_batch(); }
+uint64_t Engine::epoch() const { return impl_->epoch(); }
+Engine::Stats Engine::stats() const { return impl_->stats(); }
+
+}  // namespace ds::engine

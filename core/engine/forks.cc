@@ -1,0 +1,270 @@
+// Forks: two sequencers, a pin, and nothing that spans both (PROTOCOL §4.2, DESIGN §5).
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/engine/engine_impl.h"
+
+namespace ds::engine {
+
+using stream::Op;
+using stream::OpType;
+using stream::PinReply;
+using stream::PinRequest;
+using stream::ReadPlan;
+using wire::ErrorCode;
+
+// --- The child's side
+// -----------------------------------------------------------------------------
+
+void Engine::Impl::begin_fork(RequestId id, const wire::CreateRequest& request, NewStream what,
+                              Instant now) {
+  auto attempt = std::make_unique<ForkAttempt>();
+  attempt->request = id;
+  attempt->path = what.path;
+  attempt->content_type = request.content_type;
+  attempt->body = request.body.bytes;
+  attempt->source_path = request.fork->path;
+  attempt->offset = request.fork->offset;
+  attempt->sub_offset = request.fork->sub_offset;
+  attempt->child = next_life(now);
+  attempt->what = std::move(what);
+  attempt->what.path = attempt->path;
+
+  PinRequest pin;
+  pin.attempt = next_fork_++;
+  pin.child_path_hash = path_hash(attempt->path);
+  pin.child = attempt->child;
+  pin.source_path = attempt->source_path;
+  pin.offset = attempt->offset;
+  pin.sub_offset = attempt->sub_offset;
+  pin.content_type = attempt->content_type;
+  const uint64_t source_path_hash = path_hash(attempt->source_path);
+  forks_.emplace(pin.attempt, std::move(attempt));
+  out->emplace_back(PeerMessage{source_path_hash, std::move(pin)});
+}
+
+void Engine::Impl::finish_fork(ForkAttempt& attempt, const PinReply& reply, Instant now) {
+  stream::ForkBase* base = reply.base.get();
+  const auto give_up = [&] {
+    if (base != nullptr) send_unpin(base->source, base->source_path_hash, attempt.child);
+  };
+  // The same fork may have been created by another request in the meantime.
+  StreamEntry* newest = find_newest(attempt.path, now);
+  if (newest != nullptr && !newest->pending.gone) {
+    give_up();
+    wire::CreateRequest request;
+    request.content_type = attempt.content_type;
+    request.ttl_seconds = attempt.what.ttl_seconds;
+    request.expires_at = attempt.what.expires_at;
+    request.closed = attempt.what.closed;
+    request.fork = wire::ForkSource{attempt.source_path, attempt.offset, {}, attempt.sub_offset};
+    if (!newest->pending.soft_deleted &&
+        stream::create_matches(newest->state.config, newest->state.lives, newest->pending.writer,
+                               request)) {
+      answer_response(newest, attempt.request, created_response(200, *newest, std::string()));
+    } else {
+      answer_error(newest, attempt.request,
+                   newest->pending.soft_deleted ? ErrorCode::kPathHeld : ErrorCode::kStreamExists);
+    }
+    return;
+  }
+  if (base == nullptr) {
+    respond_error(attempt.request, reply.error);
+    return;
+  }
+  wire::Body body;
+  const ErrorCode bad_body = wire::check_body(attempt.body, base->content_type,
+                                              wire::EmptyArray::kAllowed, scratch_.elements, body);
+  if (bad_body != ErrorCode::kNone) {
+    give_up();
+    respond_error(attempt.request, bad_body);
+    return;
+  }
+  NewStream what = std::move(attempt.what);
+  what.path = attempt.path;
+  what.content_type = base->content_type;
+  if (!what.ttl_seconds && !what.expires_at) {
+    what.ttl_seconds = base->ttl_seconds;
+    what.expires_at = base->expires_at;
+  }
+  stream::ForkOrigin origin;
+  origin.source = base->source;
+  origin.source_path_hash = base->source_path_hash;
+  origin.source_path = attempt.source_path;
+  origin.anchor = base->anchor;
+  origin.sub_offset = attempt.sub_offset;
+  origin.position = base->position;
+  create_stream(attempt.request, std::move(what), body, attempt.child, std::move(origin), base,
+                now);
+}
+
+void Engine::Impl::release_source(const stream::StreamState& child) {
+  if (!child.config.fork) return;
+  send_unpin(child.config.fork->source, child.config.fork->source_path_hash, child.id);
+}
+
+void Engine::Impl::send_unpin(Incarnation source, uint64_t source_path_hash, Incarnation child) {
+  out->emplace_back(PeerMessage{source_path_hash, stream::Unpin{source, source_path_hash, child}});
+}
+
+void Engine::Impl::on_peer(const PeerMessage& message, Instant now) {
+  if (const auto* request = std::get_if<PinRequest>(&message.body)) {
+    pin(*request, now);
+  } else if (const auto* unpin_message = std::get_if<stream::Unpin>(&message.body)) {
+    unpin(*unpin_message, now);
+  } else {
+    const PinReply& reply = std::get<PinReply>(message.body);
+    const auto found = forks_.find(reply.attempt);
+    DS_ASSERT(found != forks_.end());
+    const std::unique_ptr<ForkAttempt> attempt = std::move(found->second);
+    forks_.erase(found);
+    finish_fork(*attempt, reply, now);
+  }
+}
+
+// --- The source's side
+// ----------------------------------------------------------------------------
+
+void Engine::Impl::refuse_pin(const PinRequest& request, ErrorCode code) {
+  out->emplace_back(PeerMessage{request.child_path_hash, PinReply{request.attempt, code, nullptr}});
+}
+
+void Engine::Impl::pin(PinRequest request, Instant now) {
+  StreamEntry* source = find_newest(request.source_path, now);
+  if (source == nullptr) {
+    refuse_pin(request, ErrorCode::kForkSourceNotFound);
+    return;
+  }
+  if (source->pending.gone || source->pending.soft_deleted || source->pending.created) {
+    // What there is to say depends on ops that are not durable yet, or is settled.
+    Entry entry;
+    if (source->pending.gone) entry.pin_error = ErrorCode::kForkSourceNotFound;
+    if (source->pending.soft_deleted) entry.pin_error = ErrorCode::kForkSourceDeleted;
+    if (source->pending.ops == 0) {
+      refuse_pin(request, entry.pin_error);
+      return;
+    }
+    entry.pin = std::make_unique<PinRequest>(std::move(request));
+    add_dependent(*source, std::move(entry));
+    return;
+  }
+  const stream::StreamState& state = source->state;
+  if (!request.content_type.empty() &&
+      !wire::same_media_type(request.content_type, state.config.content_type)) {
+    refuse_pin(request, ErrorCode::kContentTypeMismatch);
+    return;
+  }
+  // Committed state only: the tail that an answered append has reached is part of it.
+  Position anchor = state.writer.tail;
+  if (request.offset && *request.offset == Offset{}) {
+    anchor = Position{0};
+  } else if (request.offset) {
+    const std::optional<Position> at =
+        stream::resolve_offset(state.lives, *request.offset, state.writer.tail);
+    if (!at) {
+      refuse_pin(request, ErrorCode::kInvalidForkOffset);
+      return;
+    }
+    if (request.offset->position > *at) {
+      refuse_pin(request, ErrorCode::kForkOffsetBeyondTail);
+      return;
+    }
+    anchor = *at;
+  }
+  const size_t next = state.index.first_ending_after(anchor);
+  const bool at_message_end = next == state.index.size() || state.index.start_of(next) == anchor;
+  if (!at_message_end) {
+    refuse_pin(request, ErrorCode::kInvalidForkOffset);
+    return;
+  }
+  if (request.sub_offset == 0) {
+    make_pin(*source, std::move(request), anchor, anchor, now);
+    return;
+  }
+  if (next == state.index.size()) {
+    refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
+    return;
+  }
+  ReadPlan message;
+  message.first = next;
+  message.last = next + 1;
+  message.begin = anchor;
+  message.end = state.index.at(next).end;
+  if (state.config.kind != wire::ContentKind::kJson) {
+    if (request.sub_offset > message.bytes()) {
+      refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
+      return;
+    }
+    const Position position = anchor + request.sub_offset;
+    make_pin(*source, std::move(request), anchor, position, now);
+    return;
+  }
+  if (const std::optional<std::string> bytes = copy_bytes(state, message)) {
+    pin_with_bytes(std::move(request), message, *bytes, now);
+    return;
+  }
+  PendingLoad load;
+  load.kind = PendingLoad::Kind::kPin;
+  load.plan = message;
+  load.pin = std::make_unique<PinRequest>(request);
+  if (!start_load(state, message, std::move(load))) refuse_pin(request, ErrorCode::kOverloaded);
+}
+
+void Engine::Impl::pin_with_bytes(PinRequest request, const ReadPlan& message,
+                                  std::string_view bytes, Instant now) {
+  const std::optional<uint64_t> prefix = wire::stored_json_prefix(bytes, request.sub_offset);
+  if (!prefix) {
+    refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
+    return;
+  }
+  // While the bytes were on their way the source may have gone.
+  StreamEntry* source = find_newest(request.source_path, now);
+  const bool usable = source != nullptr && !source->pending.gone && !source->pending.soft_deleted &&
+                      source->committed() && source->state.writer.tail >= message.end;
+  if (!usable) {
+    pin(std::move(request), now);
+    return;
+  }
+  make_pin(*source, std::move(request), message.begin, message.begin + *prefix, now);
+}
+
+void Engine::Impl::make_pin(StreamEntry& source, PinRequest request, Position anchor,
+                            Position position, Instant now) {
+  Op op = op_for(source, OpType::kPin, now);
+  op.pin = Op::Pin{request.child, request.child_path_hash, position};
+  Entry entry;
+  entry.pin = std::make_unique<PinRequest>(std::move(request));
+  entry.pin_anchor = anchor;
+  entry.pin_position = position;
+  add_op(source, op, nullptr, std::move(entry));
+}
+
+void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& source, Position anchor,
+                             Position position) {
+  const stream::StreamState& state = source.state;
+  auto base = std::make_shared<stream::ForkBase>();
+  base->source = state.id;
+  base->source_path_hash = state.path_hash;
+  base->anchor = anchor;
+  base->position = position;
+  base->lives = stream::lives_until(state.lives, position);
+  base->content_type = state.config.content_type;
+  base->ttl_seconds = state.config.ttl_seconds;
+  base->expires_at = state.config.expires_at;
+  base->index = state.index.clipped(position);
+  out->emplace_back(PeerMessage{request.child_path_hash,
+                                PinReply{request.attempt, ErrorCode::kNone, std::move(base)}});
+}
+
+void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {
+  StreamEntry* source = find_by_id(message.source);
+  if (source == nullptr || source->pending.gone) return;
+  bool held = false;
+  for (const stream::Pin& pin : source->state.pins) held = held || pin.child == message.child;
+  if (!held) return;
+  Op op = op_for(*source, OpType::kUnpin, now);
+  op.pin = Op::Pin{message.child, 0, Position{0}};
+  add_op(*source, op, nullptr, Entry());
+}
+
+}  // namespace ds::engine

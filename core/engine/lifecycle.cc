@@ -1,0 +1,163 @@
+// Time and recovery: expiry, timers, replay (PROTOCOL §4, §5.1; DESIGN §3, §4).
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/engine/engine_impl.h"
+
+namespace ds::engine {
+
+using stream::Op;
+using stream::OpType;
+using wire::ErrorCode;
+
+Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
+    : config_(config),
+      index_(index),
+      key_(key),
+      by_path_(16, PathHash{key}),
+      cache_(config.can_load ? config.tail_cache_bytes : UINT64_MAX) {
+  DS_ASSERT(index < kEnginesMax);
+}
+
+Engine::Stats Engine::Impl::stats() const {
+  Stats stats = stats_;
+  stats.streams = by_id_.size();
+  stats.cache_bytes = cache_.bytes();
+  return stats;
+}
+
+// --- Sliding time to live
+// -------------------------------------------------------------------------
+
+// An access is put on record only if the last one on record is older than this: a read must not
+// cost a write. After a restart a stream counts as accessed this much later than the record says,
+// so that it never expires early.
+Duration Engine::Impl::touch_interval(const StreamEntry& stream) const {
+  constexpr int64_t kShortest = 1000000;
+  constexpr int64_t kLongest = int64_t{3600} * 1000000;
+  const int64_t ttl = seconds(static_cast<int64_t>(*stream.state.config.ttl_seconds)).us;
+  return Duration{std::clamp(ttl / 8, kShortest, kLongest)};
+}
+
+void Engine::Impl::touch(StreamEntry& stream, Instant now) {
+  stream.accessed = now;
+  if (!stream.state.config.ttl_seconds || stream.touch_pending) return;
+  if (stream.pending.created || stream.pending.gone || stream.pending.soft_deleted) return;
+  if (now - stream.state.accessed < touch_interval(stream)) return;
+  stream.touch_pending = true;
+  Op op = op_for(stream, OpType::kTouch, now);
+  add_op(stream, op, nullptr, Entry());
+}
+
+void Engine::Impl::expire_if_due(StreamEntry& stream, Instant now) {
+  if (stream.pending.gone || stream.pending.soft_deleted || !expired(stream, now)) return;
+  // Somebody who waits for data counts as reading it.
+  if (!stream.readers.empty() && !stream.state.config.expires_at) {
+    touch(stream, now);
+    return;
+  }
+  Op op = op_for(stream, OpType::kExpire, now);
+  add_op(stream, op, nullptr, Entry());
+}
+
+void Engine::Impl::arm_expiry(StreamEntry& stream) {
+  const Instant due = stream.expiry();
+  if (due != kNever) timers_.arm(due, Timer::Kind::kExpiry, stream.state.id.value);
+}
+
+void Engine::Impl::on_time(Instant now) {
+  while (const std::optional<Timer> timer = timers_.pop_due(now)) {
+    if (timer->kind == Timer::Kind::kExpiry) {
+      StreamEntry* stream = find_by_id(Incarnation{timer->key});
+      if (stream == nullptr || stream->pending.gone || stream->pending.soft_deleted) continue;
+      expire_if_due(*stream, now);
+      if (!expired(*stream, now)) arm_expiry(*stream);
+      continue;
+    }
+    if (timer->kind == Timer::Kind::kUnpin) {
+      std::vector<stream::Unpin> again = std::move(failed_unpins_);
+      failed_unpins_.clear();
+      for (const stream::Unpin& message : again) unpin(message, now);
+      continue;
+    }
+    Reader* reader = find_reader(RequestId{timer->key});
+    if (reader == nullptr) continue;
+    if (timer->kind == Timer::Kind::kHeartbeat) {
+      if (reader->mode == Reader::Mode::kSse) heartbeat(*reader, now);
+      continue;
+    }
+    if (reader->ends > now) continue;
+    if (reader->mode == Reader::Mode::kLongPoll) {
+      respond(reader->id, poll_timeout(*reader->stream, reader->cursor, now));
+    } else {
+      out->emplace_back(EndSse{reader->id});
+    }
+    drop_reader(*reader);
+  }
+}
+
+// --- Recovery
+// -------------------------------------------------------------------------------------
+
+bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers) {
+  const std::optional<Op> op = stream::decode_record(record);
+  if (!op) return false;
+  last_life_ = std::max(last_life_, op->stream);
+  if (op->type == OpType::kCreate) {
+    if (find_by_id(op->stream) != nullptr) return false;
+    const auto at_path = by_path_.find(op->create->path);
+    if (at_path != by_path_.end()) return false;
+    stream::MessageIndex inherited;
+    if (const std::optional<stream::ForkOrigin>& fork = op->create->fork) {
+      const StreamEntry* source =
+          peers.owner_of(fork->source_path_hash).impl_->find_by_id(fork->source);
+      if (source == nullptr || source->state.writer.tail < fork->position) return false;
+      inherited = source->state.index.clipped(fork->position);
+    }
+    StreamEntry& stream = add_stream(stream::new_state(*op, std::move(inherited)));
+    if (!stream::apply(stream.state, *op, at)) return false;
+    stream.pending.writer = stream.state.writer;
+    return true;
+  }
+  StreamEntry* stream = find_by_id(op->stream);
+  if (stream == nullptr || !stream::apply(stream->state, *op, at)) return false;
+  if (op->new_life) last_life_ = std::max(last_life_, *op->new_life);
+  if (stream->state.gone) {
+    forget_stream(*stream);
+  } else {
+    reset_pending(*stream);
+  }
+  return true;
+}
+
+void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, bool lost_writes,
+                                 Peers& peers) {
+  last_life_ = std::max(last_life_, highest_life);
+  std::vector<StreamEntry*> streams;
+  for (const auto& [id, stream] : by_id_) streams.push_back(stream.get());
+  std::sort(streams.begin(), streams.end(),
+            [](const StreamEntry* a, const StreamEntry* b) { return a->state.id < b->state.id; });
+  for (StreamEntry* stream : streams) {
+    reset_pending(*stream);
+    stream->accessed = stream->state.accessed;
+    if (stream->state.config.ttl_seconds) {
+      stream->accessed =
+          std::max(stream->accessed, std::min(now, stream->accessed + touch_interval(*stream)));
+    }
+    if (!stream->state.soft_deleted) arm_expiry(*stream);
+    // Pins whose forks never came to be, or are gone.
+    for (const stream::Pin& held : stream->state.pins) {
+      if (peers.owner_of(held.child_path_hash).impl_->find_by_id(held.child) == nullptr) {
+        send_unpin(stream->state.id, stream->state.path_hash, held.child);
+      }
+    }
+    if (lost_writes && !stream->state.soft_deleted) {
+      Op op = op_for(*stream, OpType::kNewLife, now);
+      op.new_life = next_life(now);
+      add_op(*stream, op, nullptr, Entry());
+    }
+  }
+}
+
+}  // namespace ds::engine

@@ -1,0 +1,37 @@
+// A live reader: a parked long-poll or an SSE response. It always has a position; live delivery is
+// an optimisation of catch-up (DESIGN §6).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "core/base/types.h"
+#include "core/engine/actions.h"
+
+namespace ds::engine {
+
+struct StreamEntry;
+
+struct Reader {
+  enum class Mode : uint8_t { kLongPoll, kSse };
+  enum class State : uint8_t {
+    kParked,   // at the tail: what is committed next is pushed to it
+    kPulling,  // was sent a frame and will ask for the next one
+    kLagging,  // its queue was full: will ask when it has drained
+    kLoading,  // its next frame is being read back
+  };
+
+  RequestId id;
+  StreamEntry* stream = nullptr;
+  Mode mode = Mode::kLongPoll;
+  State state = State::kParked;
+  Position at;                     // it has, or has been sent, everything before
+  std::optional<uint64_t> cursor;  // the one it brought
+  bool names_life = false;         // its URL names a life: its answer may be cached
+  Instant ends;                    // the timeout of a long-poll, the end of an SSE response
+  Instant last_sent;               // SSE: for heartbeats
+  size_t slot = 0;                 // in its stream's list
+};
+
+}  // namespace ds::engine

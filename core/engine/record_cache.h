@@ -1,0 +1,38 @@
+// The tail cache: recently committed batches, so that live readers and readers near the tail never
+// touch a disk (DESIGN §4). Owned by one engine; the bytes are shared with whoever sends them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string_view>
+
+#include "core/base/slice.h"
+#include "core/base/types.h"
+
+namespace ds::engine {
+
+class RecordCache {
+ public:
+  // Keeps at most `budget_bytes` of batches, and always the newest one.
+  explicit RecordCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+
+  // REQUIRES: `first_record` is after every batch that is held.
+  void push(LogPosition first_record, SharedBytes records);
+
+  // The bytes from the record at `record` to the end of its batch; empty if it is not held. The
+  // result keeps the whole batch alive.
+  Slice find(LogPosition record) const;
+
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Held {
+    LogPosition first;
+    SharedBytes records;
+  };
+  const uint64_t budget_bytes_;
+  uint64_t bytes_ = 0;
+  std::deque<Held> held_;  // by `first`
+};
+
+}  // namespace ds::engine
