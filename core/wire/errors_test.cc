@@ -43,6 +43,7 @@ const std::map<ErrorCode, std::pair<std::string_view, int>> kPublished = {
     {ErrorCode::kMethodNotAllowed, {"method_not_allowed", 405}},
     {ErrorCode::kRequestTimeout, {"request_timeout", 408}},
     {ErrorCode::kStreamExists, {"stream_exists", 409}},
+    {ErrorCode::kPathHeld, {"path_held", 409}},
     {ErrorCode::kStreamClosed, {"stream_closed", 409}},
     {ErrorCode::kContentTypeMismatch, {"content_type_mismatch", 409}},
     {ErrorCode::kSequenceGap, {"sequence_gap", 409}},
