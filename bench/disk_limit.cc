@@ -1,0 +1,98 @@
+// ds-disk-limit: what this disk allows a log that syncs every commit. It writes groups of 100-byte
+// records to a preallocated, zero-filled file with one pwrite and one fdatasync per group, which is
+// the least that any server with group commit can do; a server's appends per second are to be read
+// against the line with its average batch.
+//
+//   ds-disk-limit DIRECTORY [SECONDS_PER_GROUP_SIZE]
+//
+// Prints one JSON object: {"1": {"records_per_second": ..., "sync_p50_us": ..., ...}, "26": ...}
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kRecordBytes = 100;
+constexpr off_t kFileBytes = 64 << 20;
+constexpr size_t kGroupSizes[] = {1, 26, 64};
+
+[[noreturn]] void fail(const std::string& what) {
+  std::fprintf(stderr, "ds-disk-limit: %s: %s\n", what.c_str(), std::strerror(errno));
+  std::exit(2);
+}
+
+// Written, not only allocated: unwritten extents would cost a journal commit with every sync.
+int make_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) fail(path);
+  const std::vector<char> zeros(1 << 20);
+  for (off_t at = 0; at < kFileBytes; at += static_cast<off_t>(zeros.size())) {
+    if (::pwrite(fd, zeros.data(), zeros.size(), at) != static_cast<ssize_t>(zeros.size())) {
+      fail("pwrite");
+    }
+  }
+  if (::fsync(fd) != 0) fail("fsync");
+  return fd;
+}
+
+struct Outcome {
+  double records_per_second;
+  double p50_us;
+  double p99_us;
+};
+
+Outcome measure(int fd, size_t group, double seconds) {
+  const std::vector<char> records(group * kRecordBytes, 'x');
+  const auto bytes = static_cast<ssize_t>(records.size());
+  std::vector<double> sync_us;
+  off_t at = 0;
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point last = begin;
+  while (std::chrono::duration<double>(last - begin).count() < seconds) {
+    if (at + bytes > kFileBytes) at = 0;
+    if (::pwrite(fd, records.data(), records.size(), at) != bytes) fail("pwrite");
+    if (::fdatasync(fd) != 0) fail("fdatasync");
+    at += bytes;
+    const Clock::time_point now = Clock::now();
+    sync_us.push_back(std::chrono::duration<double, std::micro>(now - last).count());
+    last = now;
+  }
+  const double took = std::chrono::duration<double>(last - begin).count();
+  std::sort(sync_us.begin(), sync_us.end());
+  return {static_cast<double>(sync_us.size() * group) / took, sync_us[sync_us.size() / 2],
+          sync_us[sync_us.size() * 99 / 100]};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 3;
+  if (argc < 2 || argc > 3 || seconds <= 0) {
+    std::fprintf(stderr, "usage: ds-disk-limit DIRECTORY [SECONDS_PER_GROUP_SIZE]\n");
+    return 2;
+  }
+  const std::string path = std::string(argv[1]) + "/ds-disk-limit.tmp";
+  const int fd = make_file(path);
+  ::unlink(path.c_str());  // gone whatever happens
+  const char* separator = "{";
+  for (const size_t group : kGroupSizes) {
+    const Outcome outcome = measure(fd, group, seconds);
+    std::printf(
+        "%s\"%zu\": {\"records_per_second\": %.0f, \"sync_p50_us\": %.1f, \"sync_p99_us\": %.1f}",
+        separator, group, outcome.records_per_second, outcome.p50_us, outcome.p99_us);
+    separator = ", ";
+  }
+  std::printf("}\n");
+  ::close(fd);
+  return 0;
+}
