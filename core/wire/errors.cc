@@ -117,8 +117,8 @@ constexpr Row kRows[] = {
      {"request_timeout", 408, "The request did not arrive in time: send it again, faster."}},
     {ErrorCode::kStreamExists,
      {"stream_exists", 409,
-      "A stream with another configuration exists at this path, or a deleted one that forks still "
-      "need: choose another path, or match its configuration."}},
+      "A stream with another configuration exists at this path: choose another path, or match its "
+      "configuration."}},
     {ErrorCode::kStreamClosed,
      {"stream_closed", 409,
       "The stream is closed and takes no more appends: its end is in the "
