@@ -37,7 +37,7 @@ class [[nodiscard]] IoStatus {
 
 // An open file. Positions are explicit: there is no shared file pointer. read_at may be called from
 // any thread at any time; the others from one thread at a time. Interrupted and short transfers are
-// continued inside.
+// continued inside. May outlive its Directory.
 class File {
  public:
   virtual ~File() = default;
@@ -55,20 +55,26 @@ class File {
                                                   uint64_t size) const = 0;
   virtual Result<uint64_t, IoError> size() const = 0;
   virtual IoStatus truncate(uint64_t size) = 0;
+  // Takes space for the first `size` bytes where the file system can, so that a full disk shows
+  // itself before anything is written. Says nothing about the contents.
+  virtual IoStatus reserve(uint64_t size) = 0;
 };
 
-// One directory, flat. Names have no slashes.
+// One directory, flat. Names have no slashes. `open` may be called from any thread at any time, the
+// others from one thread at a time.
 class Directory {
  public:
   virtual ~Directory() = default;
   enum class Open : uint8_t { kExisting, kCreateNew };
   virtual Result<std::unique_ptr<File>, IoError> open(const std::string& name, Open how) = 0;
   virtual Result<std::vector<std::string>, IoError> list() = 0;
+  // Replaces `to` if it exists.
   virtual IoStatus rename(const std::string& from, const std::string& to) = 0;
   virtual IoStatus remove(const std::string& name) = 0;
   // Makes creations, renames and removals durable (fsync of the directory).
   virtual IoStatus sync() = 0;
-  // Takes the directory for this process until it ends; kLocked if another one has it.
+  // Takes the directory until this object ends: kLocked if another process, or another Directory
+  // object of this one, has it. Taking it again changes nothing.
   virtual IoStatus lock(const std::string& name) = 0;
   // The directory inside this one, made if it is missing.
   virtual Result<std::unique_ptr<Directory>, IoError> subdirectory(const std::string& name) = 0;

@@ -5,11 +5,19 @@
 // older epochs, until the engine has reset itself and sends batches of a newer one. When a sync
 // fails the batches concerned are parked: the log is reopened and re-read, and each one is answered
 // by what was found there, kDurable or kFailed.
+//
+// Relaxed durability answers after the write. If frames that were answered turn out to be lost, the
+// engines know more than the log, and nothing may be appended to it any more: the committer tells
+// its listener and fails every batch until the process is restarted. (The log then says that writes
+// were lost, and streams go on under new lives.)
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "core/engine/actions.h"
@@ -22,7 +30,8 @@ enum class Durability : uint8_t {
   kRelaxed,  // answered after the write; synced at an interval, the stated loss window
 };
 
-// Told about the end of every batch, on the committer's thread.
+// Told about the end of every batch, on the committer's thread. May call submit, nothing else of
+// the committer's.
 class CommitListener {
  public:
   virtual ~CommitListener() = default;
@@ -32,6 +41,9 @@ class CommitListener {
                             LogPosition first_record) = 0;
   // The log is broken, or works again. For readiness and logs.
   virtual void on_log_health(bool healthy) = 0;
+  // Relaxed durability: this many frames whose ops had been answered are lost. From now on every
+  // batch fails; the host had better end the process.
+  virtual void on_answered_writes_lost(uint64_t frames) { static_cast<void>(frames); }
 };
 
 class Committer {
@@ -55,16 +67,18 @@ class Committer {
   // Committer thread: blocks until there is work, stop() was called, or at most `longest`.
   // False once stop() was called and everything queued has been committed.
   bool wait(Duration longest);
-  // Any thread: no batch will follow. What is queued is still committed.
+  // Any thread: no batch will follow. What is queued is still committed, unless the log is broken
+  // and one more attempt to reopen it fails: then it is never reported.
   void stop();
 
   struct Stats {
-    uint64_t commits = 0;  // frames made durable
-    uint64_t batches = 0;
-    uint64_t ops = 0;
-    uint64_t bytes = 0;
-    uint64_t failures = 0;
-    // Histogram of the time from write to durable: counts per bucket of kBucketUs.
+    uint64_t commits = 0;   // frames answered as durable
+    uint64_t batches = 0;   // in those
+    uint64_t ops = 0;       // in those
+    uint64_t bytes = 0;     // of records in those
+    uint64_t failures = 0;  // frames that failed at first, even if they were found after all
+    // Histogram of the time from before the write until the answer: frames per bucket, whose upper
+    // bounds (included) are kBucketUs.
     static constexpr uint32_t kBuckets = 16;
     static constexpr uint64_t kBucketUs[kBuckets] = {
         50,    100,   200,    500,    1000,   2000,    5000,    10000,
@@ -76,7 +90,61 @@ class Committer {
   Stats stats() const;
 
  private:
-  // Left to the implementation.
+  struct Queued {
+    uint32_t engine = 0;
+    uint64_t epoch = 0;
+    engine::Batch batch;
+  };
+
+  // Why nothing is being committed.
+  enum class State : uint8_t {
+    kWorking,
+    kBroken,  // until the log has been reopened
+    kHalted,  // answered writes are lost: until the process ends
+  };
+
+  bool take_queue();
+  void commit_taken(Instant now);
+  size_t gather_frame(size_t from);
+  bool commit_frame(Instant now);
+  void frame_done();
+  void fail(const Queued& item, engine::CommitOutcome outcome);
+  void fail_rest(engine::CommitOutcome outcome);
+  void break_log(Instant now, bool frame_unsure);
+  void try_reopen(Instant now);
+  void sync_relaxed(Instant now);
+  void give_up();
+  bool refused(const Queued& item) const { return item.epoch < oldest_epoch_[item.engine]; }
+  Duration longest_wait(Duration longest) const;
+  bool stopping() const;
+
+  OpLog& log_;
+  CommitListener& listener_;
+  const Options options_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // Guarded by mutex_.
+  std::vector<Queued> queue_;
+  bool stopped_ = false;
+
+  // Committer thread. The vectors are members to keep their memory.
+  State state_ = State::kWorking;
+  std::vector<uint64_t> oldest_epoch_;  // per engine: what is older is dropped
+  std::vector<Queued> taken_;           // from the queue, [next_, end) not committed yet
+  size_t next_ = 0;
+  std::vector<size_t> frame_;  // the batches of the frame being committed, as places in taken_
+  std::vector<std::string_view> frame_views_;
+  std::vector<LogPosition> frame_begins_;
+  std::chrono::steady_clock::time_point frame_began_;  // for the statistics only
+  bool frame_unsure_ = false;       // frame_ was given to the log, and its fate is not known
+  uint64_t answered_unsynced_ = 0;  // relaxed frames
+  Instant sync_due_{0};             // if there are any
+  Instant retry_at_{0};             // if broken
+  Instant now_{0};                  // of the last run_once
+
+  mutable std::mutex stats_mutex_;
+  Stats stats_;  // guarded by stats_mutex_
 };
 
 }  // namespace ds::store

@@ -24,10 +24,19 @@
 
 namespace ds::store {
 
+inline constexpr uint64_t kGenerationBytesMin = 64 << 10;
+inline constexpr uint64_t kGenerationBytesMax = 1 << 30;
+
 struct OpLogOptions {
-  // Size of a generation's file. Between 64 KiB and 1 GiB. A frame larger than what a generation
-  // holds gets a generation of its own size.
+  // Size of a generation's file, from kGenerationBytesMin to kGenerationBytesMax. A frame larger
+  // than what a generation holds gets a generation of its own size.
   uint64_t generation_bytes = 64 << 20;
+  // The oldest generation that must be there; files before it are ignored. Generations that have
+  // been sealed may go, the last one that was begun never does.
+  uint32_t first_generation = 1;
+  // What the generations' salts are made from: a random number that no client can guess. 0: taken
+  // from the system.
+  uint64_t salt_seed = 0;
 };
 
 // A problem found while opening: one sentence for the operator that names file and position.
@@ -51,8 +60,9 @@ class OpLog {
     bool lost_writes = false;
   };
 
-  // Opens or creates the log in `directory` and replays it. A torn tail of the last generation is
-  // cut off; damage anywhere else is reported as kCorrupt and nothing is changed.
+  // Takes the lock of `directory`, opens or creates the log in it and replays it. A torn tail of
+  // the last generation is cut off; damage anywhere else is reported as kCorrupt and nothing is
+  // changed. Borrows `directory` for the log's whole life.
   static Result<std::unique_ptr<OpLog>, LogProblem> open(ports::Directory& directory,
                                                          const OpLogOptions& options,
                                                          const ReplayFn& replay,
@@ -63,15 +73,19 @@ class OpLog {
   // ----------------------------------------------------------------------
 
   // Writes one frame that holds `batches` (each: whole records back to back) and tells where each
-  // batch begins. Does not sync. `relaxed` marks the frame as answered before it is synced.
+  // batch begins. Does not sync, except once when relaxed frames begin. `relaxed` marks the frame
+  // as answered before it is synced. After kNoSpace nothing of the frame is there and the log works
+  // on; a frame over kFramePayloadBytesMax never fits. After any other error the log is broken, and
+  // the frame may be there.
   virtual ports::IoStatus append(std::span<const std::string_view> batches, bool relaxed,
                                  std::span<LogPosition> begins) = 0;
   // Makes everything appended durable.
   virtual ports::IoStatus sync() = 0;
-  // After a failed append or sync. Looks at the medium for the frames since the last good sync:
-  // those that are wholly there are kept (and made durable again), the rest is cut off, and a new
-  // generation begins. On success `*kept_frames` is the number of unsynced frames that survived,
-  // oldest first; on failure the log stays broken and the call may be repeated.
+  // After a failed append or sync. Looks for the frames since the last good sync: those that are
+  // wholly there are kept (written again, synced, and read back from the medium), the rest is cut
+  // off, and a new generation begins. On success `*kept_frames` is the number of frames that
+  // survived of those that append was called for since sync last succeeded, oldest first; on
+  // failure the log stays broken and the call may be repeated.
   virtual ports::IoStatus reopen_after_failure(uint64_t* kept_frames) = 0;
   // Marks the log as cleanly closed. Nothing may be appended afterwards.
   virtual ports::IoStatus close() = 0;
@@ -80,9 +94,11 @@ class OpLog {
   // ------------------------------------------------------------------
 
   // Creates, zero-fills and syncs the file of the next generation if there is none yet, so that
-  // append never waits for it. May be called from one other thread beside the committer's.
+  // append never waits for it. May be called from one other thread beside the committer's. Whoever
+  // calls it waits a while after a failure; append does without.
   virtual ports::IoStatus prepare_next_generation() = 0;
-  // True if a call of prepare_next_generation would do something.
+  // True when it is time: a part of the current generation is used and the next one is not there.
+  // Any thread.
   virtual bool wants_next_generation() const = 0;
 
   // --- Any thread

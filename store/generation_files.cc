@@ -1,0 +1,105 @@
+#include "store/generation_files.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "store/log_format.h"
+
+namespace ds::store {
+
+using ports::IoError;
+using ports::IoStatus;
+
+namespace {
+
+constexpr uint64_t kFillStepBytes = 256 << 10;
+constexpr uint64_t kFillSyncBytes = 4 << 20;
+
+IoStatus make_zero_file(ports::File& file, uint64_t bytes) {
+  const IoStatus reserved = file.reserve(bytes);
+  if (!reserved.ok()) return reserved;
+  return fill_with_zeros(file, 0, bytes);
+}
+
+}  // namespace
+
+IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to) {
+  const std::string zeros(std::min(kFillStepBytes, to - from), '\0');
+  uint64_t unsynced = 0;
+  for (uint64_t at = from; at < to;) {
+    const std::string_view step(zeros.data(), std::min<uint64_t>(zeros.size(), to - at));
+    const IoStatus written = file.write_at(at, {&step, 1});
+    if (!written.ok()) return written;
+    at += step.size();
+    unsynced += step.size();
+    if (unsynced >= kFillSyncBytes || at == to) {
+      const IoStatus synced = file.sync();
+      if (!synced.ok()) return synced;
+      unsynced = 0;
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Directory& directory,
+                                                                     uint32_t generation,
+                                                                     uint64_t bytes) {
+  auto opened = directory.open(kUnfinishedName, ports::Directory::Open::kCreateNew);
+  if (!opened.ok() && opened.error() == IoError::kExists) {
+    // Left behind by an attempt that failed.
+    const IoStatus removed = directory.remove(kUnfinishedName);
+    if (!removed.ok()) return removed.error();
+    opened = directory.open(kUnfinishedName, ports::Directory::Open::kCreateNew);
+  }
+  if (!opened.ok()) return opened.error();
+  std::unique_ptr<ports::File> file = std::move(opened).value();
+
+  IoStatus status = make_zero_file(*file, bytes);
+  if (status.ok()) status = directory.rename(kUnfinishedName, generation_name(generation));
+  if (!status.ok()) {
+    // Gives the space back. If this fails too, the next attempt or the next start does it.
+    file.reset();
+    (void)directory.remove(kUnfinishedName);
+    return status.error();
+  }
+  status = directory.sync();
+  if (!status.ok()) return status.error();
+  return file;
+}
+
+Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t generation) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(generation);
+    if (found != entries_.end()) {
+      found->second.last_use = ++uses_;
+      return found->second.file;
+    }
+  }
+  auto opened = directory_.open(generation_name(generation), ports::Directory::Open::kExisting);
+  if (!opened.ok()) return opened.error();
+  std::shared_ptr<ports::File> file = std::move(opened).value();
+
+  const std::lock_guard lock(mutex_);
+  // Another thread may have been faster: its file, or the one that the committer has put, counts.
+  Entry& entry = entries_[generation];
+  if (entry.file == nullptr) entry.file = file;
+  entry.last_use = ++uses_;
+  file = entry.file;
+  if (entries_.size() > kOpenFilesMax) {
+    entries_.erase(std::min_element(
+        entries_.begin(), entries_.end(),
+        [](const auto& a, const auto& b) { return a.second.last_use < b.second.last_use; }));
+  }
+  return file;
+}
+
+void GenerationFiles::put(uint32_t generation, std::shared_ptr<ports::File> file) {
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entries_[generation];
+  entry.file = std::move(file);
+  entry.last_use = ++uses_;
+}
+
+}  // namespace ds::store

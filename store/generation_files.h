@@ -1,0 +1,53 @@
+// The open files of the log's generations, and how a new one comes to be.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "core/base/result.h"
+#include "ports/file.h"
+
+namespace ds::store {
+
+// Under this name a generation's file is filled with zeros before it gets its own.
+inline constexpr const char* kUnfinishedName = "unfinished.tmp";
+inline constexpr const char* kLockName = "LOCK";
+
+// A file of zeros under the name of `generation`, replacing one that is there. When this returns,
+// zeros and name are durable. After a failure nothing is there, or the finished file.
+Result<std::unique_ptr<ports::File>, ports::IoError> create_generation_file(
+    ports::Directory& directory, uint32_t generation, uint64_t bytes);
+
+// Fills [from, to) with zeros and syncs in steps, so that commits to other files of the same disk
+// are not held up for long.
+ports::IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to);
+
+// Hands out files by generation, to any thread. Old ones are opened when they are read; only so
+// many stay open.
+class GenerationFiles {
+ public:
+  static constexpr size_t kOpenFilesMax = 128;
+
+  // Borrows `directory` for its whole life.
+  explicit GenerationFiles(ports::Directory& directory) : directory_(directory) {}
+
+  Result<std::shared_ptr<ports::File>, ports::IoError> get(uint32_t generation);
+  // Replaces the file that is handed out from now on.
+  void put(uint32_t generation, std::shared_ptr<ports::File> file);
+
+ private:
+  struct Entry {
+    std::shared_ptr<ports::File> file;
+    uint64_t last_use = 0;
+  };
+
+  ports::Directory& directory_;
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<uint32_t, Entry> entries_;
+  uint64_t uses_ = 0;
+};
+
+}  // namespace ds::store

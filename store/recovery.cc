@@ -1,0 +1,417 @@
+#include "store/recovery.h"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/crc32c.h"
+#include "core/stream/op_record.h"
+#include "store/file_view.h"
+#include "store/generation_files.h"
+
+namespace ds::store {
+
+using ports::IoError;
+using ports::IoStatus;
+using Kind = LogProblem::Kind;
+
+namespace {
+
+// Either nothing, or what stops the recovery.
+using Problem = std::optional<LogProblem>;
+
+std::string place(uint32_t generation, uint64_t position) {
+  return generation_name(generation) + " at byte " + std::to_string(position);
+}
+
+LogProblem corrupt(uint32_t generation, uint64_t position, const std::string& what) {
+  return {Kind::kCorrupt, place(generation, position) + ": " + what};
+}
+
+LogProblem io_problem(const std::string& what, IoError error) {
+  return {error == IoError::kLocked ? Kind::kLocked : Kind::kIo,
+          what + ": " + io_error_text(error)};
+}
+
+// One generation's file as it was found.
+struct Found {
+  uint32_t generation = 0;
+  std::unique_ptr<ports::File> file;
+  uint64_t file_bytes = 0;
+  HeaderState state = HeaderState::kForeign;
+  GenerationHeader header;
+};
+
+// A frame that is not known to have been synced.
+struct Unproven {
+  uint64_t sequence;
+  uint64_t position;
+};
+
+class Recoverer {
+ public:
+  Recoverer(ports::Directory& directory, const OpLogOptions& options, const OpLog::ReplayFn& replay,
+            OpLog::Recovery& recovery)
+      : directory_(directory), options_(options), replay_(replay), recovery_(recovery) {}
+
+  Result<RecoveredLog, LogProblem> run() {
+    Problem problem = find_files();
+    if (!problem && !found_.empty()) problem = look_at_last();
+    if (!problem) problem = walk_generations();
+    if (!problem) problem = repair();
+    if (problem) return *problem;
+    if (!found_.empty()) {
+      Found& last = found_.back();
+      log_.header = last.header;
+      log_.file = std::move(last.file);
+    }
+    recovery_.lost_writes = (log_.last_flags & FrameHeader::kRelaxed) != 0;
+    return std::move(log_);
+  }
+
+ private:
+  Problem find_files() {
+    auto names = directory_.list();
+    if (!names.ok()) return io_problem("cannot list the log's directory", names.error());
+    std::vector<uint32_t> generations;
+    for (const std::string& name : *names) {
+      if (name == kLockName) continue;
+      if (name == kUnfinishedName) {
+        unfinished_ = true;
+        continue;
+      }
+      const std::optional<uint32_t> generation = parse_generation_name(name);
+      if (!generation) return LogProblem{Kind::kForeign, name + " does not belong to a log"};
+      if (*generation >= options_.first_generation) generations.push_back(*generation);
+    }
+    std::sort(generations.begin(), generations.end());
+    log_.first_generation = options_.first_generation;
+    if (generations.empty() && options_.first_generation > 1) {
+      return LogProblem{Kind::kCorrupt, generation_name(options_.first_generation) + " is missing"};
+    }
+    uint32_t expected = options_.first_generation;
+    for (const uint32_t generation : generations) {
+      if (generation != expected) {
+        return LogProblem{Kind::kCorrupt, generation_name(expected) + " is missing"};
+      }
+      ++expected;
+    }
+    for (const uint32_t generation : generations) {
+      const Problem problem = open_file(generation);
+      if (problem) return problem;
+    }
+    return std::nullopt;
+  }
+
+  Problem open_file(uint32_t generation) {
+    const std::string name = generation_name(generation);
+    auto file = directory_.open(name, ports::Directory::Open::kExisting);
+    if (!file.ok()) return io_problem("cannot open " + name, file.error());
+    Found found;
+    found.generation = generation;
+    found.file = std::move(file).value();
+    const auto size = found.file->size();
+    if (!size.ok()) return io_problem("cannot read " + name, size.error());
+    found.file_bytes = *size;
+    char header[kGenerationHeaderBytes] = {};
+    const auto got = found.file->read_at(0, header, sizeof header);
+    if (!got.ok()) return io_problem("cannot read " + name, got.error());
+    found.state = decode_generation_header({header, *got}, &found.header);
+    if (found.state == HeaderState::kOtherVersion) {
+      return LogProblem{Kind::kRefused, name + " was written by another version of this program"};
+    }
+    if (found.state == HeaderState::kValid) {
+      if (found.header.generation != generation) {
+        return corrupt(generation, 0,
+                       "this is generation " + std::to_string(found.header.generation));
+      }
+      if (found.file_bytes < found.header.file_bytes) {
+        return corrupt(generation, found.file_bytes, "the end of the file is missing");
+      }
+    }
+    found_.push_back(std::move(found));
+    return std::nullopt;
+  }
+
+  // Only the last file may have no header, if it was prepared and not begun. A header is durable
+  // before anything is written behind it: so there is nothing there.
+  Problem look_at_last() {
+    Found& last = found_.back();
+    if (last.state == HeaderState::kValid) return std::nullopt;
+    const bool damaged = last.state == HeaderState::kDamaged;
+    if (last.file_bytes < kGenerationBytesMin) return not_a_generation(last);
+    FileView view(*last.file, last.file_bytes);
+    const auto end = end_of_data(view, kGenerationHeaderBytes);
+    if (!end.ok()) return read_problem(last, end.error());
+    if (*end > kGenerationHeaderBytes) {
+      const auto header = view.bytes(0, kGenerationHeaderBytes);
+      if (!header.ok()) return read_problem(last, header.error());
+      const bool erased = header->find_first_not_of('\0') == std::string_view::npos;
+      if (damaged || erased) return corrupt(last.generation, 0, "the header is damaged");
+      return not_a_generation(last);
+    }
+    log_.next_file = std::move(last.file);
+    log_.next_bytes = last.file_bytes;
+    found_.pop_back();
+    if (found_.empty() && options_.first_generation > 1) {
+      return corrupt(options_.first_generation, 0, "the header is damaged");
+    }
+    return std::nullopt;
+  }
+
+  static LogProblem not_a_generation(const Found& found) {
+    const std::string name = generation_name(found.generation);
+    if (found.state == HeaderState::kForeign) {
+      return {Kind::kForeign, name + " is not a generation of a log"};
+    }
+    return corrupt(found.generation, 0, "the header is damaged");
+  }
+
+  static LogProblem read_problem(const Found& found, IoError error) {
+    return io_problem("cannot read " + generation_name(found.generation), error);
+  }
+
+  // One past the last byte from `from` on that is not zero; `from` if there is none.
+  static Result<uint64_t, IoError> end_of_data(FileView& view, uint64_t from) {
+    uint64_t end = from;
+    for (uint64_t at = from; at < view.file_bytes();) {
+      const auto bytes = view.bytes(at, FileView::kStepBytes);
+      if (!bytes.ok()) return bytes.error();
+      if (bytes->empty()) break;
+      // Nearly all of it is zeros: ask for that first, at the speed of memory.
+      if ((*bytes)[0] != '\0' ||
+          std::memcmp(bytes->data(), bytes->data() + 1, bytes->size() - 1) != 0) {
+        end = at + bytes->find_last_not_of('\0') + 1;
+      }
+      at += bytes->size();
+    }
+    return end;
+  }
+
+  Problem walk_generations() {
+    for (size_t i = 0; i < found_.size(); ++i) {
+      Found& found = found_[i];
+      if (found.state != HeaderState::kValid) return not_a_generation(found);
+      const uint64_t first = found.header.first_sequence;
+      if (i == 0) {
+        if (found.generation == 1 && first != 1) {
+          return corrupt(1, 0, "begins with frame " + std::to_string(first));
+        }
+        log_.next_sequence = first;
+      }
+      if (first != log_.next_sequence) {
+        return corrupt(found.generation, 0,
+                       "begins with frame " + std::to_string(first) + " instead of " +
+                           std::to_string(log_.next_sequence));
+      }
+      const bool last = i + 1 == found_.size();
+      if (!last && found_[i + 1].state != HeaderState::kValid) {
+        return not_a_generation(found_[i + 1]);
+      }
+      const uint64_t end = last ? UINT64_MAX : found_[i + 1].header.first_sequence;
+      const Problem problem = walk(found, end);
+      if (problem) return problem;
+      if (!last) {
+        log_.earlier_bytes += log_.position;
+        found.file.reset();
+      }
+    }
+    return std::nullopt;
+  }
+
+  // Replays the frames of one generation up to, and without, sequence `end`.
+  Problem walk(const Found& found, uint64_t end) {
+    FileView view(*found.file, found.file_bytes);
+    log_.position = kGenerationHeaderBytes;
+    unproven_.clear();
+    while (log_.next_sequence < end) {
+      std::optional<FrameHeader> header;
+      std::string_view payload;
+      const Problem problem = look_at_frame(found, view, &header, &payload);
+      if (problem) return problem;
+      if (!header) {
+        if (end == UINT64_MAX) return check_tail(found, view);
+        return corrupt(found.generation, log_.position,
+                       "frame " + std::to_string(log_.next_sequence) + " is damaged");
+      }
+      const Problem refused = replay_frame(found, payload);
+      if (refused) return refused;
+      unproven_.push_back({header->sequence, log_.position});
+      while (!unproven_.empty() && unproven_.front().sequence <= header->synced_through) {
+        unproven_.pop_front();
+      }
+      log_.last_flags = header->flags;
+      log_.position += frame_bytes(header->payload_bytes);
+      ++log_.next_sequence;
+      ++recovery_.frames;
+    }
+    return std::nullopt;
+  }
+
+  // The frame at the current position; no header if there is none that checks.
+  Problem look_at_frame(const Found& found, FileView& view, std::optional<FrameHeader>* header,
+                        std::string_view* payload) {
+    const auto bytes = view.bytes(log_.position, kFrameHeaderBytes);
+    if (!bytes.ok()) return read_problem(found, bytes.error());
+    std::optional<FrameHeader> frame = decode_frame_header(*bytes);
+    if (!frame || frame->salt != found.header.salt || frame->generation != found.generation) {
+      return std::nullopt;
+    }
+    if (frame->sequence != log_.next_sequence) {
+      return corrupt(found.generation, log_.position,
+                     "frame " + std::to_string(frame->sequence) + " where frame " +
+                         std::to_string(log_.next_sequence) + " should be");
+    }
+    const uint64_t size = frame_bytes(frame->payload_bytes) - kFrameHeaderBytes;
+    const auto body = view.bytes(log_.position + kFrameHeaderBytes, size);
+    if (!body.ok()) return read_problem(found, body.error());
+    if (body->size() != size || crc32c(*body) != frame->payload_crc) return std::nullopt;
+    *payload = body->substr(0, frame->payload_bytes);
+    *header = frame;
+    return std::nullopt;
+  }
+
+  Problem replay_frame(const Found& found, std::string_view payload) {
+    uint64_t at = log_.position + kFrameHeaderBytes;
+    while (!payload.empty()) {
+      const std::optional<uint32_t> size = payload.size() < stream::kRecordHeaderBytes
+                                               ? std::nullopt
+                                               : stream::peek_record_size(payload);
+      if (!size || *size > payload.size() || !stream::record_intact(payload.substr(0, *size))) {
+        return corrupt(found.generation, at, "a record is damaged");
+      }
+      if (!replay_(payload.substr(0, *size),
+                   log_position(found.generation, static_cast<uint32_t>(at)))) {
+        return corrupt(found.generation, at, "a record does not follow from the ones before it");
+      }
+      payload.remove_prefix(*size);
+      at += *size;
+      ++recovery_.records;
+      recovery_.bytes += *size;
+    }
+    return std::nullopt;
+  }
+
+  // Something behind the last frame: torn by a crash, or damage to frames that had been synced?
+  // A later frame that was written after the missing one had been synced tells.
+  Problem check_tail(const Found& found, FileView& view) {
+    const uint64_t missing = log_.next_sequence;
+    tail_end_ = log_.position;
+    for (uint64_t at = log_.position; at < found.file_bytes;) {
+      const auto bytes = view.bytes(at, FileView::kStepBytes);
+      if (!bytes.ok()) return read_problem(found, bytes.error());
+      if (bytes->empty()) break;
+      if ((*bytes)[0] != '\0' ||
+          std::memcmp(bytes->data(), bytes->data() + 1, bytes->size() - 1) != 0) {
+        tail_end_ = at + bytes->find_last_not_of('\0') + 1;
+        if (proves_sync_of(missing, found, *bytes)) {
+          return corrupt(
+              found.generation, log_.position,
+              "frame " + std::to_string(missing) + " is damaged, and there are frames behind it");
+        }
+      }
+      // Steps overlap by less than a header, so that none is missed at a border.
+      if (at + bytes->size() >= found.file_bytes || bytes->size() <= kFrameHeaderBytes) break;
+      at += bytes->size() - kFrameHeaderBytes;
+    }
+    recovery_.torn_bytes = tail_end_ - log_.position;
+    return std::nullopt;
+  }
+
+  // Whether `bytes`, which begin at a multiple of kFrameAlignment in the file, hold a frame header
+  // that says that frame `missing` was synced.
+  static bool proves_sync_of(uint64_t missing, const Found& found, std::string_view bytes) {
+    char salt[sizeof(uint64_t)];
+    for (size_t i = 0; i < sizeof salt; ++i) {
+      salt[i] = static_cast<char>(found.header.salt >> (8 * i));
+    }
+    for (size_t at = 0; at + kFrameHeaderBytes <= bytes.size(); at += kFrameAlignment) {
+      if (std::memcmp(bytes.data() + at, salt, sizeof salt) != 0) continue;
+      const std::optional<FrameHeader> frame = decode_frame_header(bytes.substr(at));
+      if (frame && frame->generation == found.generation && frame->sequence > missing &&
+          frame->synced_through >= missing) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Everything is in order: from here on the disk is written to.
+  Problem repair() {
+    if (unfinished_) {
+      const IoStatus removed = directory_.remove(kUnfinishedName);
+      if (!removed.ok()) return io_problem("cannot remove an unfinished file", removed.error());
+    }
+    IoStatus status = directory_.sync();
+    if (status.ok() && log_.next_file != nullptr) status = erase_header(*log_.next_file);
+    if (status.ok() && !found_.empty()) status = repair_end(*found_.back().file);
+    if (!status.ok()) return io_problem("cannot repair the end of the log", status.error());
+    return std::nullopt;
+  }
+
+  static IoStatus erase_header(ports::File& file) {
+    return fill_with_zeros(file, 0, kGenerationHeaderBytes);
+  }
+
+  // What was read may have come from the system's cache after a sync that had failed in the process
+  // before, and then only writing it again makes it durable.
+  IoStatus repair_end(ports::File& file) {
+    uint64_t from = log_.position;
+    if (log_.position == kGenerationHeaderBytes) from = 0;
+    if (!unproven_.empty()) from = unproven_.front().position;
+    std::string step;
+    while (from < log_.position) {
+      step.resize(std::min(FileView::kStepBytes, log_.position - from));
+      const auto got = file.read_at(from, step.data(), step.size());
+      if (!got.ok()) return got.error();
+      if (*got != step.size()) return IoError::kFailed;
+      const std::string_view bytes = step;
+      const IoStatus written = file.write_at(from, {&bytes, 1});
+      if (!written.ok()) return written;
+      from += step.size();
+    }
+    if (tail_end_ > log_.position) return fill_with_zeros(file, log_.position, tail_end_);
+    return file.sync();
+  }
+
+  ports::Directory& directory_;
+  const OpLogOptions& options_;
+  const OpLog::ReplayFn& replay_;
+  OpLog::Recovery& recovery_;
+  RecoveredLog log_;
+  std::vector<Found> found_;
+  std::deque<Unproven> unproven_;  // of the generation walked last
+  uint64_t tail_end_ = 0;          // one past the last byte that is not zero
+  bool unfinished_ = false;
+};
+
+}  // namespace
+
+const char* io_error_text(IoError error) {
+  switch (error) {
+    case IoError::kNoSpace:
+      return "no space left on the disk";
+    case IoError::kNotFound:
+      return "not found";
+    case IoError::kExists:
+      return "exists already";
+    case IoError::kLocked:
+      return "in use by another process";
+    case IoError::kReadOnly:
+      return "no permission to write";
+    case IoError::kFailed:
+      break;
+  }
+  return "input/output error";
+}
+
+Result<RecoveredLog, LogProblem> recover(ports::Directory& directory, const OpLogOptions& options,
+                                         const OpLog::ReplayFn& replay, OpLog::Recovery& recovery) {
+  return Recoverer(directory, options, replay, recovery).run();
+}
+
+}  // namespace ds::store
