@@ -162,6 +162,8 @@ export function encodeRequest(
 
 export interface Exchange {
   answers: RawAnswer[]
+  /** The status of each interim (1xx) answer. */
+  interim: number[]
   /** Whether the server ended the connection, within the time given. */
   closed: boolean
   /** What came after the last whole answer. */
@@ -180,6 +182,7 @@ export function exchange(
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     const answers: RawAnswer[] = []
+    const interim: number[] = []
     let rest: Buffer = Buffer.alloc(0)
     let settled = false
     const finish = (closed: boolean): void => {
@@ -187,14 +190,15 @@ export function exchange(
       settled = true
       clearTimeout(timer)
       socket.destroy()
-      resolve({ answers, closed, rest })
+      resolve({ answers, interim, closed, rest })
     }
     const drain = (ended: boolean): void => {
       for (;;) {
         const parsed = parse(rest, false, ended)
         if (parsed === 'incomplete') return
         rest = rest.subarray(parsed.length)
-        if (parsed.answer.status >= 200) answers.push(parsed.answer)
+        if (parsed.answer.status < 200) interim.push(parsed.answer.status)
+        else answers.push(parsed.answer)
         if (rest.length === 0 && ended) return
       }
     }

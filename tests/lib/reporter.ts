@@ -14,10 +14,8 @@ export default class CountReporter implements Reporter {
   ): void {
     let passed = 0
     let failed = errors.length
-    const groups = new Set<string>()
     for (const module of modules) {
       const [group = ''] = relative(module.project.config.root, module.moduleId).split(sep)
-      groups.add(group)
       let passedHere = 0
       for (const test of module.children.allTests()) {
         const state = test.result().state
@@ -35,6 +33,6 @@ export default class CountReporter implements Reporter {
     }
     if (modules.length === 0 || (reason !== 'passed' && failed === 0)) ++failed
     if (failed > 0) process.exitCode = 1
-    console.log(`\n${[...groups].sort().join('+') || 'none'}: ${passed} passed, ${failed} failed`)
+    console.log(`\n${passed} passed, ${failed} failed`)
   }
 }
