@@ -54,7 +54,8 @@ function(ds_test name)
 endfunction()
 
 # ds_fuzz(LIBRARY...): a program fuzz_<name> of every <name>_fuzz.cc below this folder, which
-# defines LLVMFuzzerTestOneInput. tests/fuzz/fuzz_main.cc feeds it seeded random input.
+# defines LLVMFuzzerTestOneInput. tests/fuzz/fuzz_main.cc feeds it the files of
+# tests/fuzz/corpus/<name>, if there are any, and seeded random input made from them.
 function(ds_fuzz)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.cc)
   foreach(source ${sources})
@@ -63,7 +64,8 @@ function(ds_fuzz)
     add_executable(fuzz_${stem} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_main.cc)
     target_link_libraries(fuzz_${stem} PRIVATE ${ARGN})
     add_dependencies(ds_tests fuzz_${stem})
-    add_test(NAME fuzz_${stem} COMMAND fuzz_${stem})
+    file(GLOB corpus CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${stem}/*)
+    add_test(NAME fuzz_${stem} COMMAND fuzz_${stem} ${corpus})
   endforeach()
 endfunction()
 

@@ -138,8 +138,8 @@ constexpr Row kRows[] = {
      {"stream_deleted", 410, "The stream was deleted; its data is only kept for its forks."}},
     {ErrorCode::kPathHeld,
      {"path_held", 409,
-      "A deleted stream still holds this path, because forks share its data. Delete its forks first, "
-      "or choose another path."}},
+      "A deleted stream still holds this path, because forks share its data: delete its forks "
+      "first, or choose another path."}},
     {ErrorCode::kForkSourceDeleted,
      {"fork_source_deleted", 409,
       "The source stream was deleted and can no longer be forked: fork one of its forks."}},

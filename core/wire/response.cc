@@ -80,6 +80,8 @@ Response error_response(ErrorCode code) {
   response.status = error_info(code).status;
   response.error = code;
   response.allow_stream_methods = code == ErrorCode::kMethodNotAllowed;
+  // Whoever is refused for now is told when to come back.
+  if (response.status == 503) response.retry_after_seconds = 1;
   return response;
 }
 
