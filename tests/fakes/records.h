@@ -8,6 +8,7 @@
 
 #include "core/base/crc32c.h"
 #include "core/stream/bytes.h"
+#include "core/stream/op_record.h"
 #include "core/stream/op_record_layout.h"
 
 namespace ds::fakes {
