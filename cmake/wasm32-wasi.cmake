@@ -1,5 +1,6 @@
 # Debian's clang-14, wasi-libc and libc++ for wasm32-wasi.
-set(CMAKE_SYSTEM_NAME WASI)
+# CMake 3.25 has no name of its own for WASI.
+set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)
 set(CMAKE_CXX_COMPILER clang++-14)
 set(CMAKE_AR llvm-ar-14)

@@ -27,14 +27,17 @@ constexpr FenceRule kFenceRules[] = {
     {Epoch::kNewer, Seq::kAny, Verdict::kBadStart},     // a new epoch starts at 0
 };
 
+// Where the receipt of `seq` is in the ring.
+size_t slot_of(uint64_t seq) { return static_cast<size_t>(seq % kReceiptsMax); }
+
 }  // namespace
 
 ProducerState::ProducerState(uint64_t epoch, uint64_t last_seq, std::vector<Position> receipts)
     : epoch_(epoch), last_seq_(last_seq) {
   const uint64_t count = std::min<uint64_t>({receipts.size(), kReceiptsMax, last_seq + 1});
-  ends_.resize(std::min<uint64_t>(kReceiptsMax, last_seq + 1));
+  ends_.resize(static_cast<size_t>(std::min<uint64_t>(kReceiptsMax, last_seq + 1)));
   for (uint64_t i = 0; i < count; ++i) {
-    ends_[(last_seq - i) % kReceiptsMax] = receipts[receipts.size() - 1 - i];
+    ends_[slot_of(last_seq - i)] = receipts[receipts.size() - 1 - static_cast<size_t>(i)];
   }
   known_ = static_cast<uint32_t>(count);
 }
@@ -54,7 +57,7 @@ Verdict ProducerState::judge(uint64_t epoch, uint64_t seq) const {
 
 std::optional<Position> ProducerState::receipt(uint64_t seq) const {
   if (seq > last_seq_ || last_seq_ - seq >= known_) return std::nullopt;
-  return ends_[seq % kReceiptsMax];
+  return ends_[slot_of(seq)];
 }
 
 void ProducerState::accept(uint64_t epoch, uint64_t seq, Position end) {
@@ -65,7 +68,7 @@ void ProducerState::accept(uint64_t epoch, uint64_t seq, Position end) {
   }
   epoch_ = epoch;
   last_seq_ = seq;
-  const uint64_t slot = seq % kReceiptsMax;
+  const size_t slot = slot_of(seq);
   if (ends_.size() <= slot) ends_.resize(slot + 1);
   ends_[slot] = end;
   known_ = static_cast<uint32_t>(std::min<uint64_t>(known_ + 1, kReceiptsMax));
@@ -74,7 +77,7 @@ void ProducerState::accept(uint64_t epoch, uint64_t seq, Position end) {
 std::vector<Position> ProducerState::receipts() const {
   std::vector<Position> out;
   out.reserve(known_);
-  for (uint64_t i = known_; i-- > 0;) out.push_back(ends_[(last_seq_ - i) % kReceiptsMax]);
+  for (uint64_t i = known_; i-- > 0;) out.push_back(ends_[slot_of(last_seq_ - i)]);
   return out;
 }
 

@@ -46,11 +46,7 @@ std::string lines_of(std::string_view frame, const std::string& prefix) {
 
 std::string body_of(const wire::Response& response) {
   std::string body;
-  if (response.error != wire::ErrorCode::kNone) {
-    wire::append_error_body(body, response.error);
-  } else {
-    for (const Slice& slice : response.body) body += slice.bytes;
-  }
+  for (const Slice& slice : response.body) body += slice.bytes;
   return body;
 }
 
@@ -78,6 +74,10 @@ std::string response_text(const wire::Response& response) {
     const size_t end = headers.find("\r\n", at);
     out += headers.substr(at, end - at) + "\n";
     at = end + 2;
+  }
+  // The sentence of an error may be put better one day; its code is for ever.
+  if (response.error != wire::ErrorCode::kNone) {
+    return out + "| error " + std::string(wire::error_info(response.error).code) + "\n";
   }
   const std::string body = body_of(response);
   if (!body.empty()) out += "| " + shown(body) + "\n";
