@@ -2,7 +2,8 @@
 
 #include <array>
 #include <cstddef>
-#include <cstring>
+
+#include "core/base/bytes.h"
 
 namespace ds {
 namespace {
@@ -30,12 +31,6 @@ constexpr SliceTables make_tables() {
 }
 
 constexpr SliceTables kTable = make_tables();
-
-// Byte by byte, so that it means the same on every machine; compilers make one load of it.
-uint32_t load_le32(const unsigned char* p) {
-  return static_cast<uint32_t>(p[0]) | (static_cast<uint32_t>(p[1]) << 8) |
-         (static_cast<uint32_t>(p[2]) << 16) | (static_cast<uint32_t>(p[3]) << 24);
-}
 
 }  // namespace
 
@@ -67,9 +62,7 @@ __attribute__((target("sse4.2"))) uint32_t crc32c_hardware(std::string_view byte
   size_t left = bytes.size();
   uint64_t crc = static_cast<uint32_t>(~seed);
   for (; left >= 8; p += 8, left -= 8) {
-    uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    crc = __builtin_ia32_crc32di(crc, word);
+    crc = __builtin_ia32_crc32di(crc, load_le64(p));
   }
   auto crc32 = static_cast<uint32_t>(crc);
   for (; left > 0; ++p, --left) {

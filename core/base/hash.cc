@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "core/base/bytes.h"
+
 namespace ds {
 namespace {
 
@@ -31,8 +33,8 @@ struct SipState {
   }
 };
 
-// The first `count` (at most 8) bytes at `p` as a little-endian number.
-uint64_t load_le(const char* p, size_t count) {
+// The last `count` (under 8) bytes as a little-endian number.
+uint64_t load_rest(const char* p, size_t count) {
   uint64_t word = 0;
   for (size_t i = 0; i < count; ++i) {
     word |= static_cast<uint64_t>(static_cast<unsigned char>(p[i])) << (8 * i);
@@ -47,8 +49,8 @@ uint64_t siphash13(std::string_view bytes, HashKey key) {
                  key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
   const char* p = bytes.data();
   size_t left = bytes.size();
-  for (; left >= 8; p += 8, left -= 8) state.compress(load_le(p, 8));
-  state.compress(load_le(p, left) | (static_cast<uint64_t>(bytes.size()) << 56));
+  for (; left >= 8; p += 8, left -= 8) state.compress(load_le64(p));
+  state.compress(load_rest(p, left) | (static_cast<uint64_t>(bytes.size()) << 56));
   state.v2 ^= 0xff;
   for (int i = 0; i < 3; ++i) state.round();
   return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;

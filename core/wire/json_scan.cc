@@ -4,19 +4,11 @@
 #include <bit>
 
 #include "core/base/assert.h"
+#include "core/base/bytes.h"
 #include "core/wire/utf8.h"
 
 namespace ds::wire {
 namespace {
-
-// Eight bytes as a little-endian number, whatever the machine; compilers make one load of it.
-uint64_t load_le64(const char* p) {
-  uint64_t word = 0;
-  for (int i = 0; i < 8; ++i) {
-    word |= static_cast<uint64_t>(static_cast<unsigned char>(p[i])) << (8 * i);
-  }
-  return word;
-}
 
 // The top bit of each byte of `word` that a string cannot just contain: quotes, backslashes,
 // control characters and whatever is not ASCII. Bits above the lowest one set may be wrong.

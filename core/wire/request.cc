@@ -211,7 +211,9 @@ std::optional<char> hex_value(char c) {
 // The text that a query component stands for. Most hold no escape and are returned as they are,
 // others are decoded into `buffer`. Nothing if an escape is broken.
 std::optional<std::string_view> decode_component(std::string_view text, std::string& buffer) {
-  if (text.find_first_of("%+") == std::string_view::npos) return text;
+  bool plain = true;
+  for (const char c : text) plain = plain && c != '%' && c != '+';
+  if (plain) return text;
   buffer.clear();
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '+') {
@@ -285,6 +287,7 @@ Result<Request, ErrorCode> parse_read(const RequestText& text, ParseScratch& scr
 
 std::optional<HeaderId> header_id(std::string_view name) {
   for (const HeaderName& known : kHeaderNames) {
+    if (name.size() != known.name.size()) continue;
     if (equals_ignoring_case(name, known.name)) return known.id;
   }
   return std::nullopt;

@@ -1,6 +1,7 @@
 #include "core/wire/sse.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "core/wire/offset_text.h"
@@ -66,8 +67,18 @@ void append_text(std::string& out, std::string_view stored) {
   append_lines(out, {}, clean);
 }
 
+constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// The two digits of every 12 bits.
+using DigitPairs = std::array<std::array<char, 2>, 4096>;
+constexpr DigitPairs make_pairs() {
+  DigitPairs pairs{};
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kAlphabet[i >> 6], kAlphabet[i & 63]};
+  return pairs;
+}
+constexpr DigitPairs kPairs = make_pairs();
+
 void append_base64(std::string& out, std::string_view bytes) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const size_t start = out.size();
   out.resize(start + (bytes.size() + 2) / 3 * 4);
   char* to = out.data() + start;
@@ -76,10 +87,8 @@ void append_base64(std::string& out, std::string_view bytes) {
   for (; left >= 3; from += 3, to += 4, left -= 3) {
     const uint32_t group = static_cast<uint32_t>(from[0]) << 16 |
                            static_cast<uint32_t>(from[1]) << 8 | static_cast<uint32_t>(from[2]);
-    to[0] = kAlphabet[group >> 18];
-    to[1] = kAlphabet[group >> 12 & 63];
-    to[2] = kAlphabet[group >> 6 & 63];
-    to[3] = kAlphabet[group & 63];
+    std::memcpy(to, kPairs[group >> 12].data(), 2);
+    std::memcpy(to + 2, kPairs[group & 4095].data(), 2);
   }
   if (left == 0) return;
   const uint32_t group =

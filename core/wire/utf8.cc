@@ -1,7 +1,8 @@
 #include "core/wire/utf8.h"
 
 #include <cstdint>
-#include <cstring>
+
+#include "core/base/bytes.h"
 
 namespace ds::wire {
 namespace {
@@ -57,11 +58,11 @@ const unsigned char* bytes_of(std::string_view bytes) {
 // The first byte from `p` on that is not part of a valid character.
 const unsigned char* skip_valid(const unsigned char* p, const unsigned char* end) {
   while (p != end) {
-    for (uint64_t word = 0; end - p >= 8; p += 8) {
-      std::memcpy(&word, p, sizeof word);
-      if ((word & 0x8080808080808080) != 0) break;
+    if (*p < 0x80) {
+      while (end - p >= 8 && (load_le64(p) & 0x8080808080808080) == 0) p += 8;
+      while (p != end && *p < 0x80) ++p;
+      continue;
     }
-    if (p == end) break;
     const Head head = read_head(p, end);
     if (head.form != Form::kValid) break;
     p += head.length;
