@@ -20,77 +20,81 @@ const kShortLives = 3
 const kPlain = 12
 const kConditional = 4
 
-test(`${kRounds} kills under load from 32 writers`, { timeout: 60_000 + kRounds * 10_000 }, async () => {
-  const seed = runSeed()
-  console.log(`DS_TEST_SEED=${seed} ROUNDS=${kRounds}`)
-  const random = new Random(seed)
-  const server = await Server.start()
-  try {
-    const world = new World(server, seed)
-    const create = async (path: string, kind: Kind): Promise<SharedStream> => {
-      const stream: SharedStream = { path, kind, appends: [] }
-      world.streams.push(stream)
-      const answer = await put(server.url(path), { 'Content-Type': contentType(kind) })
-      expect(answer.status).toBe(201)
-      return stream
-    }
-    const shared: SharedStream[] = []
-    for (let i = 0; i < kSharedStreams; ++i) {
-      shared.push(await create(`shared-${i}`, i % 3 === 2 ? 'json' : 'text'))
-    }
-    const at = (i: number): SharedStream => shared[i % kSharedStreams] as SharedStream
-    const running: Promise<void>[] = []
-    for (let i = 0; i < kProducers; ++i) {
-      running.push(producerWriter(world, `producer-${i}`, at(i), random.fork()))
-    }
-    for (let i = 0; i < kPlain; ++i) {
-      running.push(plainWriter(world, `plain-${i}`, at(i), random.fork()))
-    }
-    for (let i = 0; i < kConditional; ++i) {
-      const own = await create(`conditional-${i}`, i % 2 === 0 ? 'text' : 'json')
-      running.push(conditionalWriter(world, `conditional-${i}`, own, random.fork()))
-    }
-    for (let i = 0; i < kShortLives; ++i) {
-      running.push(shortLivesWriter(world, `life-${i}`, random.fork()))
-    }
-    const followers = new Map(shared.map((stream) => [stream, new Follower(world, stream)]))
-    const following = Promise.all([...followers.values()].map((follower) => follower.follow()))
-    const written = Promise.all(running)
-    following.catch(() => {})
-    written.catch(() => {})
+test(
+  `${kRounds} kills under load from 32 writers`,
+  { timeout: 60_000 + kRounds * 10_000 },
+  async () => {
+    const seed = runSeed()
+    console.log(`DS_TEST_SEED=${seed} ROUNDS=${kRounds}`)
+    const random = new Random(seed)
+    const server = await Server.start()
+    try {
+      const world = new World(server, seed)
+      const create = async (path: string, kind: Kind): Promise<SharedStream> => {
+        const stream: SharedStream = { path, kind, appends: [] }
+        world.streams.push(stream)
+        const answer = await put(server.url(path), { 'Content-Type': contentType(kind) })
+        expect(answer.status).toBe(201)
+        return stream
+      }
+      const shared: SharedStream[] = []
+      for (let i = 0; i < kSharedStreams; ++i) {
+        shared.push(await create(`shared-${i}`, i % 3 === 2 ? 'json' : 'text'))
+      }
+      const at = (i: number): SharedStream => shared[i % kSharedStreams] as SharedStream
+      const running: Promise<void>[] = []
+      for (let i = 0; i < kProducers; ++i) {
+        running.push(producerWriter(world, `producer-${i}`, at(i), random.fork()))
+      }
+      for (let i = 0; i < kPlain; ++i) {
+        running.push(plainWriter(world, `plain-${i}`, at(i), random.fork()))
+      }
+      for (let i = 0; i < kConditional; ++i) {
+        const own = await create(`conditional-${i}`, i % 2 === 0 ? 'text' : 'json')
+        running.push(conditionalWriter(world, `conditional-${i}`, own, random.fork()))
+      }
+      for (let i = 0; i < kShortLives; ++i) {
+        running.push(shortLivesWriter(world, `life-${i}`, random.fork()))
+      }
+      const followers = new Map(shared.map((stream) => [stream, new Follower(world, stream)]))
+      const following = Promise.all([...followers.values()].map((follower) => follower.follow()))
+      const written = Promise.all(running)
+      following.catch(() => {})
+      written.catch(() => {})
 
-    for (let round = 0; round < kRounds; ++round) {
-      // A kill counts only if the writers were at work again.
-      const before = world.answered
-      await sleep(random.int(20, 400))
-      for (let waits = 0; world.answered < before + 100 && waits < 1000; ++waits) await sleep(5)
-      expect(world.answered, 'appends answered between two kills').toBeGreaterThan(before)
-      await world.killAndRestart()
-    }
-    await sleep(200)
-    world.draining = true
-    await written
-    // Wakes the followers that are parked at a tail.
-    for (const stream of shared) expect((await close(server.url(stream.path))).status).toBe(204)
-    await following
+      for (let round = 0; round < kRounds; ++round) {
+        // A kill counts only if the writers were at work again.
+        const before = world.answered
+        await sleep(random.int(20, 400))
+        for (let waits = 0; world.answered < before + 100 && waits < 1000; ++waits) await sleep(5)
+        expect(world.answered, 'appends answered between two kills').toBeGreaterThan(before)
+        await world.killAndRestart()
+      }
+      await sleep(200)
+      world.draining = true
+      await written
+      // Wakes the followers that are parked at a tail.
+      for (const stream of shared) expect((await close(server.url(stream.path))).status).toBe(204)
+      await following
 
-    for (const stream of world.streams) {
-      const stored = await readStored(server.url(stream.path), stream.kind)
-      verifyShared(world, stream, stored)
-      followers.get(stream)?.verify(stored)
+      for (const stream of world.streams) {
+        const stored = await readStored(server.url(stream.path), stream.kind)
+        verifyShared(world, stream, stored)
+        followers.get(stream)?.verify(stored)
+      }
+      await verifyShortLives(world)
+      const answered = world.streams.reduce(
+        (sum, stream) => sum + stream.appends.filter((record) => record.offset !== null).length,
+        0,
+      )
+      console.log(
+        `${kRounds} kills, ${answered} answered appends in ${world.streams.length} streams, ` +
+          `${world.lives.length} short lives, ${world.retried} requests cut off`,
+      )
+      expect(world.violations, `seed ${seed}\n${server.stderr.slice(-2000)}`).toEqual([])
+    } finally {
+      await server.kill()
+      await server.stop()
     }
-    await verifyShortLives(world)
-    const answered = world.streams.reduce(
-      (sum, stream) => sum + stream.appends.filter((record) => record.offset !== null).length,
-      0,
-    )
-    console.log(
-      `${kRounds} kills, ${answered} answered appends in ${world.streams.length} streams, ` +
-        `${world.lives.length} short lives, ${world.retried} requests cut off`,
-    )
-    expect(world.violations, `seed ${seed}\n${server.stderr.slice(-2000)}`).toEqual([])
-  } finally {
-    await server.kill()
-    await server.stop()
-  }
-})
+  },
+)

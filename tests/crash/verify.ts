@@ -7,7 +7,7 @@ import type { SharedStream, World } from './world.ts'
 /** A stream's bytes in stored form. */
 export async function readStored(url: string, kind: Kind): Promise<Buffer> {
   const parts: Buffer[] = []
-  for (let offset = '-1'; ; ) {
+  for (let offset = '-1'; ;) {
     const answer = await get(`${url}?offset=${offset}`)
     if (answer.status !== 200) throw new Error(`GET answered ${answer.status}: ${answer.text}`)
     parts.push(bodyStored(answer.bytes, kind))
@@ -20,7 +20,7 @@ export async function readStored(url: string, kind: Kind): Promise<Buffer> {
 export function verifyShared(world: World, stream: SharedStream, stored: Buffer): void {
   const ends = new Map<string, number>()
   const latest = new Map<string, number>()
-  for (let at = 0; at < stored.length; ) {
+  for (let at = 0; at < stored.length;) {
     const name = nameAt(stored, at, stream.kind)
     if (name === null) {
       world.violation(`${stream.path}: no message begins at ${at}`)
@@ -68,7 +68,9 @@ export async function verifyShortLives(world: World): Promise<void> {
     if (end === 'forked') {
       const fork = await get(world.server.url(`${path}-fork`))
       if (fork.status !== 200 || fork.text !== text || fork.headers.has('stream-closed')) {
-        world.violation(`${path}-fork: does not show its source's ${text.length} bytes: ${fork.status}`)
+        world.violation(
+          `${path}-fork: does not show its source's ${text.length} bytes: ${fork.status}`,
+        )
       }
     }
   }

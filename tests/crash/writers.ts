@@ -135,11 +135,7 @@ export async function conditionalWriter(
 }
 
 /** Streams that are created, filled, closed, and then kept, deleted, or forked and deleted. */
-export async function shortLivesWriter(
-  world: World,
-  name: string,
-  random: Random,
-): Promise<void> {
+export async function shortLivesWriter(world: World, name: string, random: Random): Promise<void> {
   const line = new Line(world)
   const text = { 'Content-Type': 'text/plain' }
   const expect = (what: string, answer: RawAnswer, ...statuses: number[]): void => {

@@ -36,7 +36,9 @@ async function fingerprint(server: Server, names: readonly string[]): Promise<st
   for (const name of names) {
     for (const answer of [await get(server.url(name)), await head(server.url(name))]) {
       const seen = ['content-type', 'stream-next-offset', 'stream-closed', 'etag', 'stream-ttl']
-      hash.update(`${name} ${answer.status} ${seen.map((key) => answer.headers.get(key)).join(' ')}`)
+      hash.update(
+        `${name} ${answer.status} ${seen.map((key) => answer.headers.get(key)).join(' ')}`,
+      )
       hash.update(answer.bytes)
     }
   }
@@ -75,7 +77,9 @@ test(`${kRequests} malformed requests change nothing`, { timeout: 300_000 }, asy
           const fault =
             status >= 500 && status !== 501 && status !== 505
               ? 'a 5xx'
-              : status >= 400 && !bodiless && !/^\{"code":"[a-z_]+","error":".+"\}$/.test(body.toString())
+              : status >= 400 &&
+                  !bodiless &&
+                  !/^\{"code":"[a-z_]+","error":".+"\}$/.test(body.toString())
                 ? 'no error body'
                 : status >= 400 && headers.get('cache-control') !== 'no-store'
                   ? 'an error without no-store'

@@ -116,7 +116,8 @@ test('1,000 readers that never read cost less than 100 MB', { timeout: 120_000 }
     const closed = sockets.filter((socket) => socket.destroyed).length
     console.log(
       `1 GB in ${seconds.toFixed(1)} s, slowest append ${slowest.toFixed(0)} ms; resident ` +
-        `${(before / kMegabyte).toFixed(0)} MB before, ${(peak / kMegabyte).toFixed(0)} MB at most; ` +
+        `${(before / kMegabyte).toFixed(0)} MB before, ` +
+        `${(peak / kMegabyte).toFixed(0)} MB at most; ` +
         `${closed} of ${kReaders} dead readers dropped`,
     )
     expect(reader.seen).toBe(kAppends)

@@ -40,11 +40,12 @@ const kFraming: Record<string, string> = {
   'an unknown coding': `Transfer-Encoding: xchunked\r\n\r\n${kChunked}`,
   'a coding over chunked': `Transfer-Encoding: gzip, chunked\r\n\r\n${kChunked}`,
   'a vertical tab in the coding': `Transfer-Encoding: \x0bchunked\r\n\r\n${kChunked}`,
-  'chunked and identity apart': `Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n${kChunked}`,
+  'identity, and chunked apart': `Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n${kChunked}`,
   'a chunk size with a sign': 'Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n',
   'a negative chunk size': 'Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n',
   'a chunk size with a prefix': 'Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n',
-  'a chunk size beyond 64 bits': 'Transfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n',
+  'a chunk size beyond 64 bits':
+    'Transfer-Encoding: chunked\r\n\r\n10000000000000005\r\nhello\r\n0\r\n\r\n',
   'an empty chunk size': 'Transfer-Encoding: chunked\r\n\r\n\r\nhello\r\n0\r\n\r\n',
   'a chunk longer than its size': 'Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n',
   'a chunk size ended by LF': 'Transfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n',
@@ -130,18 +131,21 @@ describe('accepted, for they are unambiguous', () => {
   })
 
   test('chunks with extensions and trailers', async () => {
-    const framing = 'Transfer-Encoding: Chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n'
+    const framing =
+      'Transfer-Encoding: Chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n'
     expect(await pair(framing)).toBe('hellohello')
   })
 
   test('a trailer is no header', async () => {
-    const framing = 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nStream-Closed: true\r\n\r\n'
+    const framing =
+      'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nStream-Closed: true\r\n\r\n'
     expect(await pair(framing)).toBe('hellohello')
     expect((await get(server.url('plain'))).headers.has('stream-closed')).toBe(false)
   })
 
   test('Expect: 100-continue is answered before the body is there', async () => {
-    const request = `${kPost.replace('victim', 'plain')}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n`
+    const start = kPost.replace('victim', 'plain')
+    const request = `${start}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n`
     const { answers, interim } = await exchange(server.port, request, { waitMs: 500 })
     expect(answers).toEqual([])
     expect(interim).toEqual([100])

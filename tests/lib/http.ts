@@ -62,7 +62,8 @@ export function producer(id: string, epoch: number, seq: number): HeaderValues {
 
 export function nextOffset(answer: Answer): string {
   const offset = answer.headers.get('stream-next-offset')
-  if (offset === null) throw new Error(`no Stream-Next-Offset in a ${answer.status}: ${answer.text}`)
+  if (offset === null)
+    throw new Error(`no Stream-Next-Offset in a ${answer.status}: ${answer.text}`)
   return offset
 }
 
@@ -167,7 +168,8 @@ export class SseReader {
   /** All events up to the end of the response. */
   async rest(): Promise<SseEvent[]> {
     const events: SseEvent[] = []
-    for (let event = await this.next(); event !== null; event = await this.next()) events.push(event)
+    for (let event = await this.next(); event !== null; event = await this.next())
+      events.push(event)
     return events
   }
 

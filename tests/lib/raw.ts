@@ -32,7 +32,8 @@ function parse(bytes: Buffer, isHead: boolean, ended: boolean): Parsed {
     answer: { status, headers, body },
     length: end,
   })
-  if (isHead || status === 204 || status === 304 || status < 200) return done(Buffer.alloc(0), start)
+  if (isHead || status === 204 || status === 304 || status < 200)
+    return done(Buffer.alloc(0), start)
   if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked') {
     const parts: Buffer[] = []
     let at = start

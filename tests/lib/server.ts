@@ -111,7 +111,9 @@ export class Server {
     const deadline = Date.now() + kStartTimeoutMs
     while (Date.now() < deadline) {
       if (!this.running) throw new Error(`the server ended while starting:\n${this.stderr}`)
-      const status = await fetch(`${this.origin}/ready`, { signal: AbortSignal.timeout(2000) }).then(
+      const status = await fetch(`${this.origin}/ready`, {
+        signal: AbortSignal.timeout(2000),
+      }).then(
         async (answer) => {
           await answer.body?.cancel()
           return answer.status

@@ -19,10 +19,13 @@ beforeAll(async () => {
   await put(url('dated'), { ...kText, 'Stream-Expires-At': '2100-01-02T03:04:05Z' })
   await put(url('timed'), { ...kText, 'Stream-TTL': '3600' })
   expect((await put(url('fork'), { 'Stream-Forked-From': path('source') })).status).toBe(201)
-  for (let seq = 0; seq < 3; ++seq) await post(url('produced'), `${seq}`, { ...kText, ...producer('p', 5, seq) })
+  for (let seq = 0; seq < 3; ++seq)
+    await post(url('produced'), `${seq}`, { ...kText, ...producer('p', 5, seq) })
   await post(url('sequenced'), 'x', { ...kText, 'Stream-Seq': 'm' })
   expect((await close(url('closed'))).status).toBe(204)
-  expect((await post(url('closed-by-append'), 'end', { ...kText, 'Stream-Closed': 'true' })).status).toBe(204)
+  expect(
+    (await post(url('closed-by-append'), 'end', { ...kText, 'Stream-Closed': 'true' })).status,
+  ).toBe(204)
   expect((await del(url('source'))).status).toBe(204)
   expect((await del(url('deleted'))).status).toBe(204)
   for (const name of ['closed', 'closed-by-append', 'produced', 'fork', 'sequenced']) {
@@ -42,7 +45,10 @@ describe.each(['kill -9', 'SIGTERM', 'kill -9 again'])('after %s', (how) => {
   })
 
   test('closed streams stay closed, with all of their data', async () => {
-    for (const [name, text] of [['closed', 'open'], ['closed-by-append', 'end']] as const) {
+    for (const [name, text] of [
+      ['closed', 'open'],
+      ['closed-by-append', 'end'],
+    ] as const) {
       const answer = await get(url(name))
       expect(answer.text).toBe(text)
       expect(answer.headers.get('stream-closed')).toBe('true')

@@ -24,9 +24,20 @@ test('a preflight allows what the protocol needs, by name', async () => {
   )
   expect(list(answer, 'access-control-allow-headers')).toEqual(
     expect.arrayContaining([
-      'content-type', 'authorization', 'if-none-match', 'if-match', 'stream-seq', 'stream-ttl',
-      'stream-expires-at', 'stream-closed', 'stream-forked-from', 'stream-fork-offset',
-      'stream-fork-sub-offset', 'producer-id', 'producer-epoch', 'producer-seq',
+      'content-type',
+      'authorization',
+      'if-none-match',
+      'if-match',
+      'stream-seq',
+      'stream-ttl',
+      'stream-expires-at',
+      'stream-closed',
+      'stream-forked-from',
+      'stream-fork-offset',
+      'stream-fork-sub-offset',
+      'producer-id',
+      'producer-epoch',
+      'producer-seq',
     ]),
   )
 })
@@ -45,16 +56,27 @@ test('every kind of answer can be read by a page, and is safe to embed', async (
     await get(`${url}?offset=bad`),
     await send('PATCH', url),
   ]
-  expect(answers.map((answer) => answer.status)).toEqual([201, 200, 304, 204, 200, 204, 404, 400, 405])
+  expect(answers.map((answer) => answer.status)).toEqual([
+    201, 200, 304, 204, 200, 204, 404, 400, 405,
+  ])
   for (const answer of answers) {
     expect(answer.headers.get('access-control-allow-origin')).toBe('*')
     expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
     expect(answer.headers.get('cross-origin-resource-policy')).toBe('cross-origin')
     expect(list(answer, 'access-control-expose-headers')).toEqual(
       expect.arrayContaining([
-        'stream-next-offset', 'stream-cursor', 'stream-up-to-date', 'stream-closed', 'etag', 'location',
-        'producer-epoch', 'producer-seq', 'producer-expected-seq', 'producer-received-seq',
-        'stream-sse-data-encoding', 'retry-after',
+        'stream-next-offset',
+        'stream-cursor',
+        'stream-up-to-date',
+        'stream-closed',
+        'etag',
+        'location',
+        'producer-epoch',
+        'producer-seq',
+        'producer-expected-seq',
+        'producer-received-seq',
+        'stream-sse-data-encoding',
+        'retry-after',
       ]),
     )
   }

@@ -25,7 +25,7 @@ test('the retry of a close is answered 204 with the end, also after a crash', as
   }
 })
 
-test('the retry of a closing append is a duplicate; the same data without a producer is refused', async () => {
+test('the retry of a closing append is a duplicate, but not without its producer', async () => {
   const url = server().url(freshName())
   await put(url, kText)
   const headers = { ...kText, ...producer('p', 0, 0), 'Stream-Closed': 'true' }
@@ -104,5 +104,8 @@ test('an SSE reader that comes after the close is told so at once', async () => 
   const reader = await SseReader.open(`${url}?offset=${tail}&live=sse`)
   const events = await within(5000, 'the end of the response', reader.rest())
   expect(events.length).toBe(1)
-  expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({ streamClosed: true, streamNextOffset: tail })
+  expect(JSON.parse(events[0]?.data ?? '')).toMatchObject({
+    streamClosed: true,
+    streamNextOffset: tail,
+  })
 })

@@ -32,7 +32,10 @@ test('JSON with a charset is JSON: flattened, checked, shown as one array', asyn
 })
 
 test('text with a charset is text in SSE, anything else base64', async () => {
-  for (const [type, data] of [['TEXT/x; charset=utf-8', 'hi'], ['application/x', 'aGk=']] as const) {
+  for (const [type, data] of [
+    ['TEXT/x; charset=utf-8', 'hi'],
+    ['application/x', 'aGk='],
+  ] as const) {
     const url = server().url(freshName())
     await put(url, { 'Content-Type': type }, 'hi')
     const reader = await SseReader.open(`${url}?offset=-1&live=sse`)

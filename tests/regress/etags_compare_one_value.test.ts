@@ -50,7 +50,9 @@ test('an empty read at the tail has a tag of its own that closure changes', asyn
   const { url, tail } = await tagged()
   const open = await get(`${url}?offset=${tail}`)
   await close(url)
-  const closed = await get(`${url}?offset=${tail}`, { 'If-None-Match': open.headers.get('etag') ?? '' })
+  const closed = await get(`${url}?offset=${tail}`, {
+    'If-None-Match': open.headers.get('etag') ?? '',
+  })
   expect(closed.status).toBe(200)
   expect(closed.headers.get('stream-closed')).toBe('true')
 })

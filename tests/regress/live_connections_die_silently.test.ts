@@ -1,6 +1,6 @@
-// The Cloudflare implementation has settings for the number and the lifetime of its SSE clients, but
-// uses neither; it sends no heartbeats, so that proxies cut idle readers; and its 10,001st long-poll
-// is told "timed out" at once, and comes back at once, for ever.
+// The Cloudflare implementation has settings for the number and the lifetime of its SSE clients,
+// but uses neither; it sends no heartbeats, so that proxies cut idle readers; and its 10,001st
+// long-poll is told "timed out" at once, and comes back at once, for ever.
 import { describe, expect, test } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshName, useServer, within } from '../lib/fixture.ts'

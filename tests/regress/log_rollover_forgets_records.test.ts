@@ -9,7 +9,9 @@ import { Server } from '../lib/server.ts'
 test('many generations, many restarts: every answered byte is there', async () => {
   const seed = runSeed()
   const random = new Random(seed)
-  const server = await Server.start({ args: ['--generation-size', '1MiB', '--max-body-bytes', '256KiB'] })
+  const server = await Server.start({
+    args: ['--generation-size', '1MiB', '--max-body-bytes', '256KiB'],
+  })
   try {
     const wanted = new Map<string, string>()
     const tails = new Map<string, string>()
@@ -33,7 +35,10 @@ test('many generations, many restarts: every answered byte is there', async () =
           }
         }),
       )
-      const produced = await post(server.url('produced'), '.', { ...kText, ...producer('p', 0, seq++) })
+      const produced = await post(server.url('produced'), '.', {
+        ...kText,
+        ...producer('p', 0, seq++),
+      })
       expect(produced.status).toBe(200)
       const short = server.url(`short-${round}`)
       await put(short, kText, 'x')

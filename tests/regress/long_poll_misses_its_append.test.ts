@@ -1,5 +1,5 @@
-// Caddy's long-poll reads, then registers its waiter, and does not look again in between: 5 of 6,638
-// waiters slept to the timeout although the append had been answered.
+// Caddy's long-poll reads, then registers its waiter, and does not look again in between: 5 of
+// 6,638 waiters slept to the timeout although the append had been answered.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { freshName } from '../lib/fixture.ts'

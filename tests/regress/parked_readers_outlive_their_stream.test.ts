@@ -1,5 +1,5 @@
-// Readers that wait for more must hear of the end: peers leave them parked to their timeout when the
-// stream is deleted or expires, and a reader of a fork is woken by its source, or spins.
+// Readers that wait for more must hear of the end: peers leave them parked to their timeout when
+// the stream is deleted or expires, and a reader of a fork is woken by its source, or spins.
 import { expect, test } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshName, useServer, within } from '../lib/fixture.ts'
@@ -58,7 +58,7 @@ test('a stream with a parked reader does not run out of its sliding TTL', async 
   expect(answer.text).toBe('still here')
 })
 
-test("a fork's reader below the fork point gets data at once, and is not woken by the source", async () => {
+test("a fork's reader gets inherited data at once, and is not woken by the source", async () => {
   const name = freshName()
   const source = server().url(name)
   const fork = server().url(freshName())

@@ -63,7 +63,7 @@ test('JSON chunks are arrays that add up', async () => {
   const fill = 'y'.repeat(1000)
   for (let i = 0; i < 200; ++i) await post(url, JSON.stringify([{ i, fill }]), kJson)
   const seen: number[] = []
-  for (let offset = '-1'; ; ) {
+  for (let offset = '-1'; ;) {
     const answer = await get(`${url}?offset=${offset}`)
     for (const { i } of JSON.parse(answer.text) as { i: number }[]) seen.push(i)
     offset = nextOffset(answer)

@@ -63,7 +63,9 @@ describe('nothing is stored of', () => {
     const name = freshName()
     url = server().url(name)
     const before = nextOffset(await put(url, kJson, '["before"]'))
-    const start = `POST /v1/stream/${name} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n`
+    const start =
+      `POST /v1/stream/${name} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
+      'Content-Type: application/json\r\n'
     for (const rest of [
       'Content-Length: 20\r\n\r\n["cut"]',
       'Transfer-Encoding: chunked\r\n\r\n7\r\n["cut"]\r\n',

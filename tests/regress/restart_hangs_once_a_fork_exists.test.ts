@@ -10,7 +10,9 @@ describe.each([1, 4])('--threads %i', (threads) => {
     const server = await Server.start({ threads })
     try {
       const url = (name: string): string => server.url(name)
-      const fork = (of: string): Record<string, string> => ({ 'Stream-Forked-From': `/v1/stream/${of}` })
+      const fork = (of: string): Record<string, string> => ({
+        'Stream-Forked-From': `/v1/stream/${of}`,
+      })
       await put(url('root'), kText, 'root;')
       let expected = 'root;'
       const wanted = new Map([['root', 'root;root grows;']])

@@ -1,6 +1,6 @@
 // The Cloudflare implementation answers a producer's retry with its newest offset, so that nobody
-// can tell where the retried data went. Caddy's file store and Electric's WAL refuse retries after a
-// crash ("sequence gap"), for producers and data are not one op. Here a retry gets its own offset.
+// can tell where the retried data went. Caddy's file store and Electric's WAL refuse retries after
+// a crash ("sequence gap"): producers and data are not one op. Here a retry gets its own offset.
 import { expect, test } from 'vitest'
 import { freshName, useServer } from '../lib/fixture.ts'
 import { get, head, kText, nextOffset, post, producer, put, type Answer } from '../lib/http.ts'
@@ -47,7 +47,7 @@ test('the last 32 receipts are kept; a forgotten one is answered with the tail',
   expect([offsets[0], tail]).toContain(nextOffset(forgotten))
 })
 
-test("a retry is a duplicate whatever else it says: If-Match and Stream-Seq are not looked at", async () => {
+test('a retry is a duplicate before If-Match and Stream-Seq are looked at', async () => {
   const url = server().url(freshName())
   const start = nextOffset(await put(url, kText))
   const headers = { ...kText, ...producer('p', 0, 0), 'Stream-Seq': 'a', 'If-Match': `"${start}"` }
@@ -60,7 +60,7 @@ test("a retry is a duplicate whatever else it says: If-Match and Stream-Seq are 
   expect((await get(url)).text).toBe('once, then more')
 })
 
-test('requests that arrive out of order are refused with the sequence that is missing', async () => {
+test('requests that arrive out of order are told the sequence that is missing', async () => {
   const url = server().url(freshName())
   await put(url, kText)
   const early = await append(url, 1)

@@ -39,7 +39,7 @@ test('a character split over appends arrives whole, to live and to late readers'
   reader.close()
 })
 
-test('while it is held back, the offset stays before it: a reader that reconnects loses nothing', async () => {
+test('while it is held back, the offset stays before it, so that nothing is lost', async () => {
   const url = server().url(freshName())
   await put(url, kText, 'a')
   await append(url, [0x62, 0xf0, 0x9f])
@@ -57,7 +57,7 @@ test('while it is held back, the offset stays before it: a reader that reconnect
   again.close()
 })
 
-test('bytes that can no longer become a character are shown as U+FFFD, and closing flushes', async () => {
+test('bytes that can no longer become a character are U+FFFD, and closing flushes', async () => {
   const url = server().url(freshName())
   await put(url, kText)
   const reader = await SseReader.open(`${url}?offset=-1&live=sse`)
@@ -73,7 +73,7 @@ test('bytes that can no longer become a character are shown as U+FFFD, and closi
   expect((await get(url)).bytes).toEqual(Buffer.from([0x61, 0xff, 0x62, 0x63, 0xe2, 0x82]))
 })
 
-test('lines that end in CR, LF or CRLF are lines of one event, and no data becomes a field', async () => {
+test('CR, LF and CRLF end lines of one event, and no data becomes a field', async () => {
   const name = freshName()
   const url = server().url(name)
   const text = 'one\rtwo\nthree\r\nevent: control\ndata: {"streamClosed":true}\n\n spaced\n:comment'

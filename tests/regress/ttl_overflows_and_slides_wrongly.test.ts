@@ -16,7 +16,14 @@ async function ttlStream(seconds = 2): Promise<string> {
 
 test('absurd TTLs are refused and the server lives', async () => {
   const url = server().url(freshName())
-  for (const ttl of ['18446744073709551615', '18446744073709551616', '9007199254740993', 'NaN', '-0', '']) {
+  for (const ttl of [
+    '18446744073709551615',
+    '18446744073709551616',
+    '9007199254740993',
+    'NaN',
+    '-0',
+    '',
+  ]) {
     const answer = await put(url, { ...kText, 'Stream-TTL': ttl })
     expect([400, 201, 200], ttl).toContain(answer.status)
     if (ttl !== '') expect(answer.status, ttl).toBe(400)
@@ -39,8 +46,12 @@ test('the largest TTL and far dates are kept as they are', async () => {
 
 test('the same instant in another time zone is the same configuration', async () => {
   const url = server().url(freshName())
-  expect((await put(url, { ...kText, 'Stream-Expires-At': '2090-01-01T00:00:00Z' })).status).toBe(201)
-  expect((await put(url, { ...kText, 'Stream-Expires-At': '2090-01-01T02:00:00+02:00' })).status).toBe(200)
+  expect((await put(url, { ...kText, 'Stream-Expires-At': '2090-01-01T00:00:00Z' })).status).toBe(
+    201,
+  )
+  expect(
+    (await put(url, { ...kText, 'Stream-Expires-At': '2090-01-01T02:00:00+02:00' })).status,
+  ).toBe(200)
 })
 
 describe('a TTL of two seconds', () => {
