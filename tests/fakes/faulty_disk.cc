@@ -316,7 +316,10 @@ IoStatus FaultyDisk::sync(Inode& inode, std::optional<IoError> failure) {
   std::optional<SyncFault> fault = std::exchange(sync_fault_, std::nullopt);
   if (failure && !fault) fault = static_cast<SyncFault>(random_() % 3);
   if (!fault) {
-    inode.durable = inode.cached;
+    for (const auto& [sector, versions] : inode.dirty) {
+      put_sector(inode.durable, sector, versions.back());
+    }
+    inode.durable.resize(inode.cached.size());
     inode.dirty.clear();
     return {};
   }
