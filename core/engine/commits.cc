@@ -155,8 +155,12 @@ void Engine::Impl::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPositi
   cache_.push(first_record, batch.shared);
   for (Entry& entry : batch.entries) {
     if (entry.has_op) apply_entry(entry, *batch.shared, first_record);
-    complete(entry, now);
+    complete(entry);
   }
+  // Now that all of the batch is applied: what is still pending is in a batch that follows.
+  const std::vector<std::unique_ptr<stream::PinRequest>> pins = std::move(settled_pins_);
+  settled_pins_.clear();
+  for (const auto& request : pins) pin(std::move(*request), now);
   wake_marked(now);
 }
 
@@ -199,14 +203,14 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
   }
 }
 
-void Engine::Impl::complete(Entry& entry, Instant now) {
+void Engine::Impl::complete(Entry& entry) {
   if (entry.pin != nullptr) {
     if (entry.has_op) {
       reply_pin(*entry.pin, *entry.stream, entry.pin_anchor, entry.pin_position);
     } else if (entry.pin_error != ErrorCode::kNone) {
       refuse_pin(*entry.pin, entry.pin_error);
     } else {
-      pin(std::move(*entry.pin), now);
+      settled_pins_.push_back(std::move(entry.pin));
     }
     return;
   }

@@ -82,7 +82,7 @@ class Engine::Impl {
   PendingBatch& open_batch();
   void advance_pending(StreamEntry& stream, const stream::Op& op);
   void apply_entry(Entry& entry, std::string_view records, LogPosition first_record);
-  void complete(Entry& entry, Instant now);
+  void complete(Entry& entry);
   void fail_everything(CommitOutcome outcome, Instant now);
   void reset_pending(StreamEntry& stream);
   stream::Op op_for(const StreamEntry& stream, stream::OpType type, Instant now) const;
@@ -271,6 +271,8 @@ class Engine::Impl {
   std::unordered_map<uint64_t, std::unique_ptr<ForkAttempt>> forks_;
   uint64_t next_fork_ = 1;
   std::vector<stream::Unpin> failed_unpins_;  // tried again by a timer
+  // Pins whose source has become clear by the batch that is being completed.
+  std::vector<std::unique_ptr<stream::PinRequest>> settled_pins_;
 
   wire::ParseScratch scratch_;
   Stats stats_;
