@@ -165,7 +165,7 @@ class Engine::Impl {
     wire::Response response;  // kRead: all but the body
     bool json = false;
     stream::ReadPlan plan;                    // kSse, kPin
-    Incarnation stream;                       // kSse
+    Incarnation stream;                       // kSse, kPin
     std::unique_ptr<stream::PinRequest> pin;  // kPin
   };
   // False if too many loads are under way.
@@ -227,9 +227,9 @@ class Engine::Impl {
   // With the position known: makes the pin. `anchor` is the fork point.
   void make_pin(StreamEntry& source, stream::PinRequest request, Position anchor, Position position,
                 Instant now);
-  // The same once the bytes of the one message that begins at the anchor, which the sub-offset of a
-  // JSON fork counts elements of, are at hand.
-  void pin_with_bytes(stream::PinRequest request, const stream::ReadPlan& message,
+  // The same once the bytes of the one message of stream `of` that begins at the anchor, which the
+  // sub-offset of a JSON fork counts elements of, are at hand.
+  void pin_with_bytes(stream::PinRequest request, Incarnation of, const stream::ReadPlan& message,
                       std::string_view bytes, Instant now);
   void refuse_pin(const stream::PinRequest& request, wire::ErrorCode code);
   void reply_pin(const stream::PinRequest& request, const StreamEntry& source, Position anchor,

@@ -138,8 +138,11 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
   if (source->pending.gone || source->pending.soft_deleted || source->pending.created) {
     // What there is to say depends on ops that are not durable yet, or is settled.
     Entry entry;
-    if (source->pending.gone) entry.pin_error = ErrorCode::kForkSourceNotFound;
-    if (source->pending.soft_deleted) entry.pin_error = ErrorCode::kForkSourceDeleted;
+    if (source->pending.gone) {
+      entry.pin_error = ErrorCode::kForkSourceNotFound;
+    } else if (source->pending.soft_deleted) {
+      entry.pin_error = ErrorCode::kForkSourceDeleted;
+    }
     if (source->pending.ops == 0) {
       refuse_pin(request, entry.pin_error);
       return;
@@ -200,29 +203,30 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
     return;
   }
   if (const std::optional<std::string> bytes = copy_bytes(state, message)) {
-    pin_with_bytes(std::move(request), message, *bytes, now);
+    pin_with_bytes(std::move(request), state.id, message, *bytes, now);
     return;
   }
   PendingLoad load;
   load.kind = PendingLoad::Kind::kPin;
+  load.stream = state.id;
   load.plan = message;
   load.pin = std::make_unique<PinRequest>(request);
   if (!start_load(state, message, std::move(load))) refuse_pin(request, ErrorCode::kOverloaded);
 }
 
-void Engine::Impl::pin_with_bytes(PinRequest request, const ReadPlan& message,
+void Engine::Impl::pin_with_bytes(PinRequest request, Incarnation of, const ReadPlan& message,
                                   std::string_view bytes, Instant now) {
+  // While the bytes were on their way the source may have gone, or another may have taken its place.
+  StreamEntry* source = find_newest(request.source_path, now);
+  const bool usable = source != nullptr && source->state.id == of && !source->pending.gone &&
+                      !source->pending.soft_deleted;
+  if (!usable) {
+    pin(std::move(request), now);
+    return;
+  }
   const std::optional<uint64_t> prefix = wire::stored_json_prefix(bytes, request.sub_offset);
   if (!prefix) {
     refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
-    return;
-  }
-  // While the bytes were on their way the source may have gone.
-  StreamEntry* source = find_newest(request.source_path, now);
-  const bool usable = source != nullptr && !source->pending.gone && !source->pending.soft_deleted &&
-                      source->committed() && source->state.writer.tail >= message.end;
-  if (!usable) {
-    pin(std::move(request), now);
     return;
   }
   make_pin(*source, std::move(request), message.begin, message.begin + *prefix, now);

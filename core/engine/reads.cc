@@ -228,7 +228,7 @@ void Engine::Impl::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, 
     if (bytes == nullptr) {
       refuse_pin(*load.pin, failure);
     } else {
-      pin_with_bytes(std::move(*load.pin), load.plan, *bytes, now);
+      pin_with_bytes(std::move(*load.pin), load.stream, load.plan, *bytes, now);
     }
     return;
   }
