@@ -123,6 +123,8 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
   StreamEntry* stream = find_by_id(op->stream);
   if (stream == nullptr || !stream::apply(stream->state, *op, at)) return false;
   if (op->new_life) last_life_ = std::max(last_life_, *op->new_life);
+  // Given to a fork, even if that never came to be.
+  if (op->pin) last_life_ = std::max(last_life_, op->pin->child);
   if (stream->state.gone) {
     forget_stream(*stream);
   } else {
