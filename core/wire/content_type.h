@@ -15,7 +15,8 @@ enum class ContentKind : uint8_t {
 
 ContentKind content_kind(std::string_view content_type);
 
-// type/subtype in RFC 9110 token characters, optional parameters, no control characters.
+// RFC 9110 §8.3.1: type/subtype in token characters and optional parameters. Only printable ASCII,
+// since it is sent back as a header: no tabs between parameters and no obsolete text in quotes.
 bool content_type_valid(std::string_view content_type);
 
 bool same_media_type(std::string_view a, std::string_view b);

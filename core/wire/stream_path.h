@@ -14,11 +14,12 @@ inline constexpr std::string_view kStreamRoot = "/v1/stream/";
 inline constexpr std::string_view kDefaultProject = "_default";
 inline constexpr size_t kStreamPathBytesMax = 1024;
 
-// From the path component of a request target (no query) to the canonical "<project>/<stream...>".
-// Percent-escapes are resolved to one spelling (unreserved characters decoded, the rest upper-case
-// escapes), so that two spellings of one URL name one stream; an escaped slash stays escaped.
-// Errors: kNotFound outside of kStreamRoot; kInvalidPath for "." and ".." segments (escaped or
-// not), control characters, backslashes, bad escapes, an empty name and paths over
+// From the path component of a request target (no query) to the canonical "<project>/<stream...>",
+// which lies in `scratch`. Two spellings of one URL name one stream: RFC 3986's unreserved
+// characters stand for themselves, all others are upper-case escapes whether they came escaped or
+// not ("a!" is "a%21"); an escaped slash stays escaped.
+// Errors: kNotFound outside of kStreamRoot; kInvalidPath for empty, "." and ".." segments (escaped
+// or not), control characters, backslashes, '?', '#', bad escapes and canonical paths over
 // kStreamPathBytesMax; kReservedPath for "__ds" as first segment of the root or of a project.
 Result<std::string_view, ErrorCode> parse_stream_path(std::string_view target_path,
                                                       std::string& scratch);
