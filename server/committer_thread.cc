@@ -1,0 +1,67 @@
+#include "server/committer_thread.h"
+
+#include <chrono>
+
+#include "server/log.h"
+
+namespace ds::server {
+
+namespace {
+constexpr std::chrono::seconds kRetryPause{1};  // after a generation could not be prepared
+}  // namespace
+
+CommitterThread::CommitterThread(store::Committer& committer, store::OpLog& log, const Clock& clock)
+    : committer_(committer),
+      log_(log),
+      clock_(clock),
+      wanted_(log.wants_next_generation()),
+      preparing_([this] { prepare(); }),
+      committing_([this] { commit(); }) {}
+
+CommitterThread::~CommitterThread() { stop(); }
+
+void CommitterThread::stop() {
+  if (!committing_.joinable()) return;
+  committer_.stop();
+  committing_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  wake_.notify_all();
+  preparing_.join();
+}
+
+void CommitterThread::commit() {
+  while (committer_.wait(seconds(1))) {
+    committer_.run_once(clock_.now());
+    if (!log_.wants_next_generation()) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      wanted_ = true;
+    }
+    wake_.notify_all();
+  }
+}
+
+void CommitterThread::prepare() {
+  bool failed_before = false;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return wanted_ || stopped_; });
+      if (stopped_) return;
+      wanted_ = false;
+    }
+    const bool failed = !log_.prepare_next_generation().ok();
+    if (failed && !failed_before) {
+      log_event(LogLevel::kWarn, "cannot prepare the op log's next generation; trying again");
+    }
+    failed_before = failed;
+    if (!failed) continue;
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, kRetryPause, [this] { return stopped_; });
+  }
+}
+
+}  // namespace ds::server

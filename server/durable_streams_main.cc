@@ -1,0 +1,130 @@
+// durable-streams serve | version | help
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "server/config/load.h"
+#include "server/log.h"
+#include "server/server.h"
+
+extern char** environ;
+
+namespace {
+
+using ds::server::Option;
+using ds::server::OptionTexts;
+
+constexpr int kUsage = 2;
+constexpr int kFailure = 1;
+
+// The texts of the flags, in the order of the table.
+struct Flags {
+  std::vector<std::vector<std::string>> texts;
+  std::string config_path;
+};
+
+void declare_flags(CLI::App& serve, Flags& flags) {
+  flags.texts.resize(ds::server::options().size());
+  serve.add_option("--config", flags.config_path, "TOML file with options [DS_CONFIG]")
+      ->type_name("FILE");
+  size_t i = 0;
+  for (const Option& option : ds::server::options()) {
+    const std::string fallback =
+        option.fallback.empty() ? "" : " [" + std::string(option.fallback) + "]";
+    CLI::Option* flag = serve.add_option("--" + std::string(option.name), flags.texts[i++],
+                                         std::string(option.help) + fallback);
+    flag->type_name(std::string(option.value));
+    flag->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    if (option.kind == Option::Kind::kSwitch) {
+      flag->expected(0, 1)->type_name("");
+    } else {
+      flag->expected(1)->allow_extra_args(false);
+    }
+  }
+}
+
+OptionTexts flag_texts(const CLI::App& serve, const Flags& flags) {
+  OptionTexts result;
+  size_t i = 0;
+  for (const Option& option : ds::server::options()) {
+    const std::vector<std::string>& texts = flags.texts[i++];
+    if (serve.count("--" + std::string(option.name)) == 0) continue;
+    // A switch without a value.
+    result[std::string(option.name)] = texts.empty() ? std::vector<std::string>{""} : texts;
+  }
+  return result;
+}
+
+int complain(const std::string& problem) {
+  std::fprintf(stderr, "durable-streams: %s\n", problem.c_str());
+  return kUsage;
+}
+
+int serve(const CLI::App& command, const Flags& flags) {
+  std::string path = flags.config_path;
+  if (const char* from_environment = std::getenv("DS_CONFIG"); path.empty() && from_environment) {
+    path = from_environment;
+  }
+  OptionTexts file;
+  if (!path.empty()) {
+    auto read = ds::server::read_config_file(path);
+    if (!read.ok()) return complain(read.error());
+    file = std::move(*read);
+  }
+  const OptionTexts environment =
+      ds::server::read_environment([](const std::string& name) { return std::getenv(name.c_str()); });
+  const auto config = ds::server::make_config(flag_texts(command, flags), environment, file);
+  if (!config.ok()) return complain(config.error());
+
+  ds::server::configure_log(config->log_format, config->log_level);
+  for (const std::string& name : ds::server::unknown_environment(environ)) {
+    ds::server::log_event(ds::server::LogLevel::kWarn, "unknown option in the environment",
+                          {{"name", name}});
+  }
+  ds::server::Server server(*config);
+  return server.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Durable Streams: ordered, durable logs over HTTP with live tailing.",
+               "durable-streams");
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  Flags flags;
+  CLI::App* serve_command = app.add_subcommand("serve", "Run the server");
+  serve_command->footer(
+      "Every flag is also an environment variable (--data-dir: DS_DATA_DIR) and a key of the\n"
+      "--config file (data-dir = \"...\"); flags win over the environment, the environment over\n"
+      "the file. Durations: 500ms, 30s, 2m. Sizes: 64KiB, 1MiB, 512MB.");
+  declare_flags(*serve_command, flags);
+  CLI::App* version_command = app.add_subcommand("version", "Print the version");
+  CLI::App* help_command = app.add_subcommand("help", "Print help, or a subcommand's");
+  std::string topic;
+  help_command->add_option("command", topic, "serve, version or help");
+  try {
+    app.parse(argc, argv);
+    if (version_command->parsed()) {
+      std::printf("durable-streams %s\n", DS_VERSION);
+      return 0;
+    }
+    if (help_command->parsed()) {
+      const CLI::App* about = topic.empty() ? &app : app.get_subcommand(topic);
+      std::fputs(about->help().c_str(), stdout);
+      return 0;
+    }
+    return serve(*serve_command, flags);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : kUsage;
+  } catch (const CLI::Error& error) {
+    return complain(error.what());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "durable-streams: %s\n", error.what());
+    return kFailure;
+  }
+}

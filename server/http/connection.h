@@ -1,0 +1,173 @@
+// One client connection: HTTP/1.1 with keep-alive and pipelining, answers in the order of the
+// requests.
+//
+// Requests of a pipeline overlap only if none could tell: reads beside reads, appends beside
+// appends of one engine; anything else waits for what came before it. An SSE response holds the
+// connection until it ends.
+//
+// Owned by its Loop; everything happens on the loop's thread. The socket is non-blocking and is
+// watched edge-triggered for both directions all its life, so that waiting costs no system call:
+// `readable_` remembers an edge that has not been used up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine/actions.h"
+#include "server/http/connection_host.h"
+#include "server/http/output_queue.h"
+
+namespace ds::server {
+
+// Who is at the other end.
+struct Peer {
+  std::string address;   // for the access log
+  bool trusted = false;  // X-Forwarded-* may be believed
+};
+
+class Connection {
+ public:
+  // Takes the socket. `id_base` is the RequestId of this slot with serial 0; serials go on from
+  // `first_serial`.
+  Connection(ConnectionHost& host, int socket, Peer peer, uint32_t slot, uint64_t id_base,
+             uint32_t first_serial);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  int socket() const { return socket_; }
+  uint32_t slot() const { return slot_; }
+  uint32_t next_serial() const { return next_serial_; }
+  bool is_closed() const { return socket_ < 0; }
+
+  // --- Events from the loop ---------------------------------------------------------------------
+
+  void on_events(uint32_t epoll_events);
+  // Goes on reading after mark_unread().
+  void resume();
+  // Sends what there is, starts what had to wait, and settles. Called once per turn.
+  void finish_turn();
+  void on_deadline();
+  // Closes if nothing is in flight; otherwise after the last answer.
+  void drain();
+  void abandon() { close_now(); }
+
+  // --- Answers ----------------------------------------------------------------------------------
+  // All are ignored if the request with this serial is no longer there.
+
+  void respond(uint32_t serial, wire::Response&& response);
+  void respond_text(uint32_t serial, std::string_view content_type, std::string text,
+                    uint16_t status);
+  void open_sse(uint32_t serial, const wire::Response& head, Position position);
+
+  // A frame for several readers: wrapped in its chunk header once for all of them.
+  struct SseFrame {
+    Slice frame;
+    Slice chunk;  // the frame as a chunk; empty if nobody has made one
+    Position begin;
+    Position end;
+    bool pulled = false;
+  };
+  void send_sse(uint32_t serial, const SseFrame& frame);
+  void end_sse(uint32_t serial);
+
+  // Appends "<size>\r\n<frame>\r\n".
+  static void append_chunk(std::string& out, std::string_view frame);
+
+ private:
+  enum class Phase : uint8_t { kHead, kBody, kReady, kLingering };
+  // What may overlap in a pipeline.
+  enum class Overlap : uint8_t { kNone, kReads, kAppends };
+
+  struct InFlight {
+    uint32_t serial = 0;
+    uint8_t owner = 0;
+    Route route = Route::kNone;
+    wire::Method method = wire::Method::kOther;
+    Overlap overlap = Overlap::kNone;
+    bool submitted = false;  // an engine has it
+    bool live = false;       // waits for data: pointless without a client
+    bool head_only = false;
+    bool http11 = true;
+    bool close = false;
+    Instant started;
+    std::string request_id;                  // the client's, to echo
+    std::unique_ptr<wire::Response> answer;  // ready, but not its turn yet
+    std::unique_ptr<std::pair<std::string, std::string>> log;  // method and path
+  };
+
+  struct Sse {
+    bool open = false;
+    bool chunked = true;
+    bool dropping = false;   // until a frame begins at `accepted`
+    bool ready_due = false;  // call reader_ready once the queue is empty
+    Position accepted;
+  };
+
+  // connection_read.cc: bytes to requests
+  bool can_read() const;
+  void read_input();
+  size_t read_once();
+  void discard_input();
+  void on_end_of_input();
+  void process_input();
+  bool step_head();
+  bool begin_request();
+  bool begin_body();
+  bool step_body();
+  bool grow_body(uint64_t bytes);
+  void release_body();
+  void release_inbox();
+  void reject(wire::ErrorCode code, DropReason reason);
+
+  // connection_dispatch.cc: requests to engines
+  Overlap overlap_of(const RequestHead& head) const;
+  bool may_start() const;
+  void dispatch();
+  void dispatch_stream(uint32_t serial);
+  void dispatch_local(uint32_t serial);
+  void answer_options();
+  std::string_view request_body() const;
+
+  // connection_write.cc: answers to bytes
+  InFlight* find(uint32_t serial);
+  engine::RequestId id_of(const InFlight& request) const { return {id_base_ | request.serial}; }
+  void answer(uint32_t serial, wire::Response&& response, std::string_view allow);
+  void emit(InFlight& request, const wire::Response& response, std::string_view allow);
+  void emit_ready_answers();
+  void finish_request(const InFlight& request, uint16_t status, uint64_t body_bytes);
+  void pop_front();
+  void flush();
+  void settle();
+  void mark_dirty();
+  Instant deadline() const;
+  void close_or_linger();
+  void close_now();
+
+  ConnectionHost& host_;
+  int socket_;
+  const uint32_t slot_;
+  const uint64_t id_base_;
+  uint32_t next_serial_;
+  Phase phase_ = Phase::kHead;
+  bool readable_ = true;
+  bool hung_up_ = false;      // the peer has closed at least its side
+  bool input_ended_ = false;  // and we have read to the end
+  bool writable_ = true;
+  bool dirty_ = false;
+  bool closing_ = false;      // no further request; close when all is sent
+  bool linger_ = false;       // input that nobody will read may be on its way
+  bool continue_due_ = false;
+  Sse sse_;
+  std::vector<InFlight> in_flight_;
+  std::unique_ptr<Inbox> inbox_;
+  OutputQueue out_;
+  Instant phase_began_;
+  Instant blocked_since_;     // the last time that the socket took something
+  uint64_t discarded_ = 0;
+  Peer peer_;
+};
+
+}  // namespace ds::server

@@ -1,0 +1,141 @@
+// Connection: from requests to engines.
+#include <utility>
+
+#include "core/wire/stream_path.h"
+#include "server/http/connection.h"
+
+namespace ds::server {
+
+namespace {
+
+constexpr uint64_t kOutputHighWater = 1 << 20;
+constexpr std::string_view kReadMethods = "GET, HEAD, OPTIONS";
+
+// Whether a read may wait for data. Escapes could spell it in other ways.
+bool may_be_live(std::string_view query) {
+  return query.find("live") != std::string_view::npos || query.find('%') != std::string_view::npos;
+}
+
+}  // namespace
+
+Connection::Overlap Connection::overlap_of(const RequestHead& head) const {
+  switch (head.text.method) {
+    case wire::Method::kGet:
+      return may_be_live(inbox_->target.query) ? Overlap::kNone : Overlap::kReads;
+    case wire::Method::kHead:
+      return Overlap::kReads;
+    case wire::Method::kPost:
+      return Overlap::kAppends;
+    default:
+      return Overlap::kNone;
+  }
+}
+
+// Whether the request at the front of the inbox may begin beside those in flight.
+bool Connection::may_start() const {
+  if (out_.bytes() > kOutputHighWater) return false;
+  if (in_flight_.empty()) return true;
+  if (in_flight_.size() >= host_.config().pipeline_max) return false;
+  const InFlight& last = in_flight_.back();
+  const Overlap overlap = overlap_of(inbox_->parser.head());
+  if (overlap == Overlap::kNone || last.overlap != overlap) return false;
+  if (overlap == Overlap::kReads) return true;
+  // Appends are decided in order only within one engine.
+  if (inbox_->route != Route::kStream || !last.submitted) return false;
+  const auto path = wire::parse_stream_path(inbox_->target.path, host_.path_scratch());
+  return path.ok() && host_.owner_of(*path) == last.owner;
+}
+
+std::string_view Connection::request_body() const {
+  if (!inbox_->body_in_place) return inbox_->body.view();
+  const uint64_t length = inbox_->parser.head().content_length.value_or(0);
+  return inbox_->unread().substr(0, static_cast<size_t>(length));
+}
+
+void Connection::dispatch() {
+  Inbox& inbox = *inbox_;
+  const RequestHead& head = inbox.parser.head();
+  InFlight request;
+  request.serial = next_serial_++;
+  request.route = inbox.route;
+  request.overlap = overlap_of(head);
+  request.head_only = head.text.method == wire::Method::kHead;
+  request.http11 = head.http11;
+  request.close = !head.keep_alive || host_.draining();
+  request.started = host_.now();
+  request.request_id = head.request_id;
+  request.method = head.text.method;
+  if (host_.config().access_log) {
+    request.log = std::make_unique<std::pair<std::string, std::string>>(head.method,
+                                                                        inbox.target.path);
+  }
+  const uint32_t serial = request.serial;
+  if (request.close) closing_ = true;
+  continue_due_ = false;
+  in_flight_.push_back(std::move(request));
+
+  if (head.text.method == wire::Method::kOptions && inbox.route != Route::kNone) {
+    answer_options();
+  } else if (inbox.route == Route::kStream) {
+    dispatch_stream(serial);
+  } else {
+    dispatch_local(serial);
+  }
+
+  if (inbox.body_in_place) inbox.begin += request_body().size();
+  release_body();
+  phase_ = Phase::kHead;
+}
+
+void Connection::dispatch_stream(uint32_t serial) {
+  Inbox& inbox = *inbox_;
+  RequestHead& head = inbox.parser.head();
+  wire::RequestText& text = head.text;
+  const auto path = wire::parse_stream_path(inbox.target.path, host_.path_scratch());
+  if (!path.ok()) return answer(serial, wire::error_response(path.error()), {});
+  if (text.method == wire::Method::kOther) {
+    return answer(serial, wire::error_response(wire::ErrorCode::kMethodNotAllowed), {});
+  }
+  text.path = *path;
+  text.query = inbox.target.query;
+  text.raw_path = inbox.target.path;
+  text.body = request_body();
+  if (text.method == wire::Method::kPut) {
+    build_origin(host_.origin_scratch(), head, inbox.target.authority, peer_.trusted);
+    text.origin = host_.origin_scratch();
+  }
+  InFlight& request = in_flight_.back();
+  request.owner = static_cast<uint8_t>(host_.owner_of(*path));
+  request.submitted = true;
+  request.live = text.method == wire::Method::kGet && may_be_live(text.query);
+  host_.submit(id_of(request), request.owner, text);
+}
+
+void Connection::dispatch_local(uint32_t serial) {
+  const wire::Method method = inbox_->parser.head().text.method;
+  const Route route = inbox_->route;
+  if (route == Route::kNone) {
+    return answer(serial, wire::error_response(wire::ErrorCode::kNotFound), {});
+  }
+  if (method != wire::Method::kGet && method != wire::Method::kHead) {
+    wire::Response response = wire::error_response(wire::ErrorCode::kMethodNotAllowed);
+    response.allow_stream_methods = false;
+    return answer(serial, std::move(response), kReadMethods);
+  }
+  if (route == Route::kHealth) {
+    return respond_text(serial, "application/json", "{\"status\":\"ok\"}", 200);
+  }
+  host_.submit_status(id_of(in_flight_.back()), route);
+}
+
+void Connection::answer_options() {
+  // Nothing overlaps with OPTIONS: it is at the front.
+  InFlight& request = in_flight_.front();
+  host_.writer().append_preflight(out_.begin_text(), request.request_id, request.close);
+  out_.end_text();
+  finish_request(request, 204, 0);
+  pop_front();
+  mark_dirty();
+}
+
+}  // namespace ds::server

@@ -1,0 +1,77 @@
+#include "server/http/target.h"
+
+#include "core/wire/stream_path.h"
+#include "core/wire/text.h"
+
+namespace ds::server {
+
+std::optional<Target> split_target(wire::Method method, std::string_view target) {
+  Target result;
+  if (target == "*") {
+    if (method != wire::Method::kOptions) return std::nullopt;
+    result.path = target;
+    return result;
+  }
+  if (target.find('#') != std::string_view::npos) return std::nullopt;
+  if (target.front() != '/') {
+    const size_t scheme = target.find("://");
+    if (scheme == std::string_view::npos) return std::nullopt;
+    const std::string_view name = target.substr(0, scheme);
+    if (!wire::equals_ignoring_case(name, "http") && !wire::equals_ignoring_case(name, "https")) {
+      return std::nullopt;
+    }
+    target.remove_prefix(scheme + 3);
+    const size_t end = target.find_first_of("/?");
+    result.authority = target.substr(0, end);
+    if (result.authority.empty() || result.authority.find('@') != std::string_view::npos) {
+      return std::nullopt;
+    }
+    target = end == std::string_view::npos ? std::string_view("/") : target.substr(end);
+  }
+  const size_t question = target.find('?');
+  result.path = target.substr(0, question);
+  if (result.path.empty()) result.path = "/";
+  if (question != std::string_view::npos) result.query = target.substr(question + 1);
+  return result;
+}
+
+std::string_view route_name(Route route) {
+  static constexpr std::string_view kNames[kRouteCount] = {"stream",  "health", "ready",
+                                                           "metrics", "any",    "none"};
+  return kNames[static_cast<size_t>(route)];
+}
+
+Route route_of(std::string_view path) {
+  if (path.starts_with(wire::kStreamRoot)) return Route::kStream;
+  if (path == "/health") return Route::kHealth;
+  if (path == "/ready") return Route::kReady;
+  if (path == "/metrics") return Route::kMetrics;
+  if (path == "*") return Route::kAny;
+  return Route::kNone;
+}
+
+namespace {
+
+// The first element of a list that proxies append to: what the client itself asked for.
+std::string_view first_element(std::string_view list) {
+  list = list.substr(0, list.find(','));
+  while (!list.empty() && (list.back() == ' ' || list.back() == '\t')) list.remove_suffix(1);
+  return list;
+}
+
+}  // namespace
+
+void build_origin(std::string& out, const RequestHead& head, std::string_view authority,
+                  bool trusted) {
+  std::string_view scheme = "http";
+  std::string_view host = authority.empty() ? head.host : authority;
+  if (trusted) {
+    if (wire::equals_ignoring_case(first_element(head.forwarded_proto), "https")) scheme = "https";
+    if (!head.forwarded_host.empty()) host = first_element(head.forwarded_host);
+  }
+  out.clear();
+  if (host.empty()) return;
+  out.append(scheme).append("://").append(host);
+}
+
+}  // namespace ds::server

@@ -1,0 +1,309 @@
+#include "server/loop.h"
+
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+#include "core/base/assert.h"
+#include "core/base/hash.h"
+#include "server/log.h"
+
+namespace ds::server {
+
+namespace {
+
+constexpr Duration kTick = milliseconds(250);
+constexpr Duration kResyncTick = seconds(1);  // of the loop that keeps the clock
+constexpr size_t kSweptPerTick = 16384;
+constexpr int kEventsPerTurn = 512;
+
+ParserLimits parser_limits(const Config& config) {
+  return {static_cast<size_t>(config.head_bytes_max), static_cast<size_t>(config.uri_bytes_max),
+          static_cast<size_t>(config.headers_max)};
+}
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  DS_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+  return seed;
+}
+
+}  // namespace
+
+Loop::Loop(LoopShared& shared, uint32_t index, std::unique_ptr<engine::Engine> engine)
+    : shared_(shared),
+      index_(index),
+      engine_(std::move(engine)),
+      inboxes_(parser_limits(shared.config), shared.config.body_bytes_max),
+      writer_(random_seed()),
+      now_(shared.clock.now()),
+      io_(1),
+      sockets_(io_, epoll_create1(EPOLL_CLOEXEC)),
+      timer_(io_),
+      mailbox_([this] { boost::asio::post(io_, [this] { read_mail(); }); }),
+      outboxes_(shared.config.threads) {}
+
+Loop::~Loop() = default;
+
+void Loop::seed(engine::Actions actions) { actions_ = std::move(actions); }
+
+void Loop::run() {
+  boost::asio::post(io_, [this] {
+    begin_turn();
+    end_turn();
+  });
+  watch_sockets();
+  const auto work = boost::asio::make_work_guard(io_);
+  io_.run();
+}
+
+void Loop::stop() { io_.stop(); }
+
+void Loop::adopt(NewSocket socket) {
+  mailbox_.leave([&](Mail& mail) { mail.sockets.push_back(std::move(socket)); });
+}
+
+void Loop::on_commit_end(const CommitEnd& end) {
+  mailbox_.leave([&](Mail& mail) { mail.commits.push_back(end); });
+}
+
+void Loop::on_load_end(uint64_t load_id, SharedBytes bytes, bool corrupt) {
+  mailbox_.leave([&](Mail& mail) { mail.loads.push_back({load_id, std::move(bytes), corrupt}); });
+}
+
+void Loop::begin_drain() {
+  mailbox_.leave([this](Mail& mail) {
+    mail.tasks.emplace_back([this] {
+      draining_ = true;
+      engine_->end_live_readers(now_, actions_);
+      for (Slot& slot : slots_) {
+        if (slot.connection != nullptr) slot.connection->drain();
+      }
+    });
+  });
+}
+
+// --- Turns --------------------------------------------------------------------------------------
+
+void Loop::begin_turn() {
+  now_ = std::max(now_, shared_.clock.now());
+  writer_.set_time(now_);
+}
+
+void Loop::end_turn() {
+  // First of all, so that the commit runs while the rest is written.
+  submit_batch();
+  for (;;) {
+    carry_out_actions();
+    if (dirty_.empty()) break;
+    finishing_.swap(dirty_);
+    for (Connection* connection : finishing_) connection->finish_turn();
+    finishing_.clear();
+    submit_batch();
+  }
+  deliver_outboxes();
+  bury_dead();
+  if (!ready_.empty() || !unread_.empty()) continue_later();
+  if (draining_) check_drained();
+  arm_timer();
+}
+
+void Loop::watch_sockets() {
+  sockets_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (error) return;
+                        begin_turn();
+                        serve_sockets();
+                        end_turn();
+                        watch_sockets();
+                      });
+}
+
+void Loop::serve_sockets() {
+  epoll_event events[kEventsPerTurn];
+  const int count = epoll_wait(sockets_.native_handle(), events, kEventsPerTurn, 0);
+  for (int i = 0; i < count; ++i) {
+    Slot& slot = slots_[events[i].data.u32];
+    if (slot.connection != nullptr) slot.connection->on_events(events[i].events);
+  }
+}
+
+void Loop::read_mail() {
+  mail_.clear();
+  mailbox_.take(mail_);
+  begin_turn();
+  for (const CommitEnd& end : mail_.commits) {
+    --commits_outstanding_;
+    if (end.outcome != engine::CommitOutcome::kDurable) {
+      // Those taken after it under the same epoch are void, and will not be reported.
+      commits_outstanding_ = 0;
+      log_event(LogLevel::kError, "a commit has failed",
+                {{"reason", end.outcome == engine::CommitOutcome::kDiskFull ? "disk full"
+                                                                            : "I/O error"}});
+    }
+    engine_->on_commit(end.batch_id, end.outcome, end.first_record, now_, actions_);
+  }
+  for (LoadEnd& end : mail_.loads) {
+    engine_->on_loaded(end.load_id, std::move(end.bytes), end.corrupt, now_, actions_);
+  }
+  for (ToEngine& message : mail_.to_engine) handle(message);
+  for (engine::Action& answer : mail_.answers) actions_.push_back(std::move(answer));
+  take_sockets();
+  for (Task& task : mail_.tasks) task();
+  end_turn();
+}
+
+void Loop::take_sockets() {
+  for (NewSocket& fresh : mail_.sockets) {
+    if (free_slots_.empty()) {
+      free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
+      slots_.emplace_back();
+      deadlines_.push_back(kNever);
+    }
+    const uint32_t number = free_slots_.back();
+    Slot& slot = slots_[number];
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.data.u32 = number;
+    const uint64_t id_base = uint64_t{index_} << 56 | uint64_t{number} << 32;
+    slot.connection = std::make_unique<Connection>(*this, fresh.socket, std::move(fresh.peer),
+                                                   number, id_base, slot.next_serial);
+    free_slots_.pop_back();
+    ++open_;
+    counters_.connections_opened.add();
+    if (epoll_ctl(sockets_.native_handle(), EPOLL_CTL_ADD, slot.connection->socket(), &event) != 0) {
+      log_event(LogLevel::kError, "cannot watch a connection", {{"errno", errno}});
+      slot.connection->abandon();
+    }
+  }
+}
+
+// Work that must let others go first: readers that have taken all and want more, connections that
+// have sent more than their share.
+void Loop::continue_later() {
+  if (std::exchange(continuing_, true)) return;
+  boost::asio::post(io_, [this] {
+    continuing_ = false;
+    begin_turn();
+    std::vector<ReadyReader> ready = std::exchange(ready_, {});
+    for (const ReadyReader& reader : ready) {
+      if (reader.owner == index_) {
+        engine_->on_reader_ready(reader.id, now_, actions_);
+      } else {
+        to_engine(reader.owner, ReaderReady{reader.id});
+      }
+    }
+    std::vector<uint32_t> unread = std::exchange(unread_, {});
+    for (const uint32_t slot : unread) {
+      if (slots_[slot].connection != nullptr) slots_[slot].connection->resume();
+    }
+    end_turn();
+  });
+}
+
+Connection* Loop::connection_of(engine::RequestId id) {
+  const uint64_t slot = (id.value >> 32) & 0xffffff;
+  return slot < slots_.size() ? slots_[slot].connection.get() : nullptr;
+}
+
+void Loop::bury_dead() {
+  for (const uint32_t number : dead_) {
+    Slot& slot = slots_[number];
+    if (slot.connection == nullptr) continue;
+    slot.next_serial = slot.connection->next_serial();
+    slot.connection.reset();
+    deadlines_[number] = kNever;
+    free_slots_.push_back(number);
+    --open_;
+    counters_.connections_closed.add();
+    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+  }
+  dead_.clear();
+}
+
+// --- Time ---------------------------------------------------------------------------------------
+
+// One timer for everything: the engine's next deadline, or the next look at the connections'.
+void Loop::arm_timer() {
+  Instant due = engine_->next_deadline();
+  if (open_ > 0 || draining_) due = std::min(due, now_ + kTick);
+  if (index_ == 0) due = std::min(due, now_ + kResyncTick);
+  // Firing early is harmless: the timer is moved forward only, and set anew when it fires.
+  if (due >= timer_due_) return;
+  timer_due_ = due;
+  const int64_t wait_us = std::clamp<int64_t>(due.us - now_.us, 1000, 3600 * int64_t{1000000});
+  timer_.expires_after(std::chrono::microseconds(wait_us));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    on_timer();
+  });
+}
+
+void Loop::on_timer() {
+  timer_due_ = kNever;
+  if (index_ == 0) shared_.clock.resync();
+  begin_turn();
+  if (engine_->next_deadline() <= now_) engine_->on_time(now_, actions_);
+  // A request may have parked after the first round of goodbyes.
+  if (draining_) engine_->end_live_readers(now_, actions_);
+  sweep_deadlines();
+  end_turn();
+}
+
+void Loop::sweep_deadlines() {
+  size_t count = std::min(slots_.size(), kSweptPerTick);
+  for (; count > 0; --count) {
+    if (swept_ >= slots_.size()) swept_ = 0;
+    const size_t slot = swept_++;
+    if (deadlines_[slot] > now_ || slots_[slot].connection == nullptr) continue;
+    slots_[slot].connection->on_deadline();
+  }
+}
+
+void Loop::check_drained() {
+  if (drained_ || open_ > 0 || commits_outstanding_ > 0 || engine_->has_batch()) return;
+  drained_ = true;
+  shared_.on_drained();
+}
+
+// --- Bookkeeping --------------------------------------------------------------------------------
+
+bool Loop::charge_body(uint64_t bytes) {
+  const uint64_t before = shared_.body_memory.fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= shared_.config.body_memory_bytes) return true;
+  release_body(bytes);
+  return false;
+}
+
+void Loop::release_body(uint64_t bytes) {
+  shared_.body_memory.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+uint32_t Loop::owner_of(std::string_view path) const {
+  const size_t loops = shared_.loops.size();
+  return loops == 1 ? 0 : static_cast<uint32_t>(path_hash(path) % loops);
+}
+
+void Loop::answered(const AnsweredRequest& request) {
+  counters_.count_request(request.route, request.method, request.status);
+  counters_.answered_bytes.add(request.body_bytes);
+  if (request.path.empty()) return;
+  const int64_t took_us = shared_.clock.now().us - request.started.us;
+  log_event(LogLevel::kInfo, "request",
+            {{"method", request.method},
+             {"path", request.path},
+             {"status", request.status},
+             {"bytes", request.body_bytes},
+             {"us", std::max<int64_t>(0, took_us)},
+             {"peer", request.peer},
+             {"request_id", request.request_id}});
+}
+
+void Loop::dropped(DropReason reason) { counters_.dropped[static_cast<size_t>(reason)].add(); }
+
+}  // namespace ds::server

@@ -1,0 +1,190 @@
+// One event loop: a thread, an engine, and the connections that were accepted for it.
+//
+// Everything that happens is a *turn*: some event is handled (all sockets that are ready, mail from
+// other threads, a timer), then end_turn() hands the ops decided in it to the committer as one
+// batch, carries out what the engine asked for, and writes to each connection once.
+//
+// The sockets are in an epoll set of their own, edge-triggered and registered once, and Asio waits
+// for that set: a request then costs no epoll_ctl and no queued operation, and all sockets that are
+// ready are served before the batch goes to the committer. Timers, mail and accepting are Asio's.
+//
+// A stream belongs to the engine path_hash % loops. Requests for another loop's engine travel there
+// by mail, and their answers back; slices are shared, nothing else is.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine/engine.h"
+#include "server/clock.h"
+#include "server/config/config.h"
+#include "server/http/connection.h"
+#include "server/mailbox.h"
+#include "server/metrics.h"
+#include "server/reader_pool.h"
+#include "store/committer.h"
+#include "store/op_log.h"
+
+namespace ds::server {
+
+class Loop;
+
+// What all loops share. Set up before the first of them runs.
+struct LoopShared {
+  LoopShared(const Config& the_config, Clock& the_clock) : config(the_config), clock(the_clock) {}
+
+  const Config& config;
+  Clock& clock;
+  std::vector<Loop*> loops;
+  store::Committer* committer = nullptr;  // none with memory durability, nor the next two
+  ReaderPool* readers = nullptr;
+  const store::OpLog* log = nullptr;
+  std::atomic<bool> log_healthy{true};
+  std::atomic<uint64_t> connections{0};
+  std::atomic<uint64_t> body_memory{0};
+  size_t next_loop = 0;              // for the next connection; the accepting thread's
+  std::function<void()> on_drained;  // by each loop, once, on its thread
+};
+
+class Loop final : public ConnectionHost, public LoadListener {
+ public:
+  Loop(LoopShared& shared, uint32_t index, std::unique_ptr<engine::Engine> engine);
+  ~Loop() override;
+
+  // --- Before it runs ---------------------------------------------------------------------------
+  boost::asio::io_context& io() { return io_; }
+  engine::Engine& engine() { return *engine_; }
+  // What the engine asked for while it recovered.
+  void seed(engine::Actions actions);
+
+  // --- Its thread -------------------------------------------------------------------------------
+  void run();
+
+  // --- Any thread -------------------------------------------------------------------------------
+  void stop();
+  void adopt(NewSocket socket);
+  // No new requests; live readers are sent away; `on_drained` when all is finished.
+  void begin_drain();
+  void on_commit_end(const CommitEnd& end);
+  void on_load_end(uint64_t load_id, SharedBytes bytes, bool corrupt) override;
+
+  // --- ConnectionHost ---------------------------------------------------------------------------
+  const Config& config() const override { return shared_.config; }
+  Instant now() override { return now_; }
+  InboxPool& inboxes() override { return inboxes_; }
+  TextPool& texts() override { return texts_; }
+  ResponseWriter& writer() override { return writer_; }
+  bool draining() const override { return draining_; }
+  bool charge_body(uint64_t bytes) override;
+  void release_body(uint64_t bytes) override;
+  std::string& path_scratch() override { return path_scratch_; }
+  std::string& origin_scratch() override { return origin_scratch_; }
+  uint32_t owner_of(std::string_view path) const override;
+  void submit(engine::RequestId id, uint32_t owner, const wire::RequestText& text) override;
+  void submit_status(engine::RequestId id, Route route) override;
+  void disconnected(engine::RequestId id, uint32_t owner) override;
+  void reader_lagging(engine::RequestId id, uint32_t owner, Position accepted) override;
+  void reader_ready(engine::RequestId id, uint32_t owner) override;
+  void mark_dirty(Connection& connection) override { dirty_.push_back(&connection); }
+  void mark_unread(Connection& connection) override { unread_.push_back(connection.slot()); }
+  void closed(Connection& connection) override { dead_.push_back(connection.slot()); }
+  void set_deadline(uint32_t slot, Instant deadline) override { deadlines_[slot] = deadline; }
+  void answered(const AnsweredRequest& request) override;
+  void dropped(DropReason reason) override;
+
+ private:
+  struct Slot {
+    std::unique_ptr<Connection> connection;
+    uint32_t next_serial = 1;
+  };
+  struct ReadyReader {
+    engine::RequestId id;
+    uint32_t owner;
+  };
+  class MetricsGathering;
+
+  // loop.cc
+  void watch_sockets();
+  void serve_sockets();
+  void read_mail();
+  void take_sockets();
+  void continue_later();
+  void on_timer();
+  void begin_turn();
+  void end_turn();
+  void arm_timer();
+  void sweep_deadlines();
+  void bury_dead();
+  void check_drained();
+  Connection* connection_of(engine::RequestId id);
+
+  // loop_actions.cc
+  void carry_out_actions();
+  void carry_out(engine::Action& action);
+  void carry_out(engine::Respond& action);
+  void carry_out(engine::OpenSse& action);
+  void carry_out(engine::SendSse& action);
+  void carry_out(engine::EndSse& action);
+  void carry_out(engine::Load& action);
+  void carry_out(engine::PeerMessage& action);
+  void send_elsewhere(engine::RequestId id, engine::Action&& action);
+  void deliver_sse(const engine::SendSse& action);
+  void to_engine(uint32_t owner, ToEngine&& message);
+  void handle(ToEngine& message);
+  void submit_batch();
+  void complete_in_memory();
+  void deliver_outboxes();
+  void gather_metrics(engine::RequestId id);
+  void answer_metrics(engine::RequestId id);
+
+  LoopShared& shared_;
+  const uint32_t index_;
+  std::unique_ptr<engine::Engine> engine_;
+  LoopCounters counters_;
+  InboxPool inboxes_;
+  TextPool texts_;
+  ResponseWriter writer_;
+  std::string path_scratch_;
+  std::string origin_scratch_;
+  Instant now_;
+  bool draining_ = false;
+  bool drained_ = false;
+  bool continuing_ = false;
+
+  boost::asio::io_context io_;
+  boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> sockets_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    boost::asio::io_context::executor_type>
+      timer_;
+  Instant timer_due_ = kNever;
+  Mailbox mailbox_;
+  Mail mail_;
+  std::vector<Mail> outboxes_;  // by loop: what goes there at the end of the turn
+
+  std::vector<Slot> slots_;
+  std::vector<Instant> deadlines_;  // by slot; apart from the connections, as all are looked at
+  std::vector<uint32_t> free_slots_;
+  size_t swept_ = 0;
+  size_t open_ = 0;
+
+  engine::Actions actions_;
+  engine::Actions working_;
+  std::vector<Connection*> dirty_;
+  std::vector<Connection*> finishing_;
+  std::vector<uint32_t> unread_;
+  std::vector<uint32_t> dead_;
+  std::vector<ReadyReader> ready_;
+  std::vector<uint64_t> refused_loads_;
+  uint64_t commits_outstanding_ = 0;
+  uint64_t memory_position_ = 0;
+};
+
+}  // namespace ds::server
