@@ -11,6 +11,7 @@ const kPost = `POST /v1/stream/victim HTTP/1.1\r\n${kHost}Content-Type: text/pla
 const kHidden =
   `POST /v1/stream/hidden HTTP/1.1\r\n${kHost}Content-Type: text/plain\r\n` +
   'Content-Length: 8\r\n\r\nsmuggled'
+const kIdentity = 'Transfer-Encoding: identity\r\n'
 const kChunked = '5\r\nhello\r\n0\r\n\r\n'
 
 // Headers after kPost's, then the body; kHidden follows.
@@ -40,7 +41,7 @@ const kFraming: Record<string, string> = {
   'an unknown coding': `Transfer-Encoding: xchunked\r\n\r\n${kChunked}`,
   'a coding over chunked': `Transfer-Encoding: gzip, chunked\r\n\r\n${kChunked}`,
   'a vertical tab in the coding': `Transfer-Encoding: \x0bchunked\r\n\r\n${kChunked}`,
-  'identity, and chunked apart': `Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n${kChunked}`,
+  'identity, and chunked apart': `${kIdentity}Transfer-Encoding: chunked\r\n\r\n${kChunked}`,
   'a chunk size with a sign': 'Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n',
   'a negative chunk size': 'Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n',
   'a chunk size with a prefix': 'Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n',

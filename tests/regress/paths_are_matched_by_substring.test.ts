@@ -1,6 +1,6 @@
 // The Cloudflare implementation took any path that contains "/subscribe" for a route of its own, so
 // that the DELETE of a session with that word in its id skipped authentication; Electric's server
-// let escaped paths around its checks. A path is taken apart once, all its spellings are one stream.
+// let escaped paths around its checks. A path is taken apart once; its spellings are one stream.
 import { expect, test } from 'vitest'
 import { useServer } from '../lib/fixture.ts'
 import { kText } from '../lib/http.ts'
