@@ -1,6 +1,5 @@
 #include "core/wire/request.h"
 
-#include <utility>
 
 #include "core/base/assert.h"
 #include "core/wire/stream_path.h"
@@ -139,7 +138,7 @@ Result<Request, ErrorCode> parse_create(const RequestText& text, ParseScratch& s
                        request.body);
   }
   if (error != ErrorCode::kNone) return error;
-  return Request(std::move(request));
+  return Request(request);
 }
 
 // What lies between the quotes of the one entity tag that `value` is; nothing if it is none.
@@ -198,7 +197,7 @@ Result<Request, ErrorCode> parse_append(const RequestText& text, ParseScratch& s
   if (error == ErrorCode::kNone) error = parse_if_match(text, request);
   if (error == ErrorCode::kNone) error = parse_append_body(text, scratch, request);
   if (error != ErrorCode::kNone) return error;
-  return Request(std::move(request));
+  return Request(request);
 }
 
 std::optional<char> hex_value(char c) {
