@@ -1,6 +1,5 @@
 #include "core/wire/request.h"
 
-
 #include "core/base/assert.h"
 #include "core/wire/stream_path.h"
 #include "core/wire/text.h"
