@@ -1,5 +1,5 @@
-// The scanner against JSON.parse: both accept the same texts, and the messages that the scanner cuts
-// out are the elements that JSON.parse finds.
+// The scanner against JSON.parse: both accept the same texts, and the messages that the scanner
+// cuts out are the elements that JSON.parse finds.
 //
 //   node json_differential.mjs JSON_VERDICTS [--runs N] [--seed N]
 import { spawnSync } from "node:child_process";
@@ -26,8 +26,8 @@ function below(n) {
 const pick = (list) => list[below(list.length)];
 
 const blanks = ["", "", "", " ", "\n", "\t\r ", "\u00a0", "\ufeff", "\v"];
-const scalars = ["0", "-0", "1", "-12.5", "1e400", "0.1E-7", "18446744073709551616", "true", "false",
-  "null", "01", "1.", ".5", "+1", "-", "1e", "NaN", "Infinity", "nul", "undefined", "0x10"];
+const scalars = ["0", "-0", "1", "-12.5", "1e400", "0.1E-7", "18446744073709551616", "true",
+  "false", "null", "01", "1.", ".5", "+1", "-", "1e", "NaN", "Infinity", "nul", "undefined", "0x10"];
 const parts = ["a", "é", "€", "😀", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\uD83D\\uDE00",
   "\\ud800", "\\u12", "\\x41", "[", "]", "{", "}", ",", ":", " ", "0123456789abcdef", "\u2028",
   "\u007f", "\n", "\t", "\0", "'", "//"];
