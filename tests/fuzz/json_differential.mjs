@@ -27,7 +27,8 @@ const pick = (list) => list[below(list.length)];
 
 const blanks = ["", "", "", " ", "\n", "\t\r ", "\u00a0", "\ufeff", "\v"];
 const scalars = ["0", "-0", "1", "-12.5", "1e400", "0.1E-7", "18446744073709551616", "true",
-  "false", "null", "01", "1.", ".5", "+1", "-", "1e", "NaN", "Infinity", "nul", "undefined", "0x10"];
+  "false", "null", "01", "1.", ".5", "+1", "-", "1e", "NaN", "Infinity", "nul", "undefined",
+  "0x10"];
 const parts = ["a", "é", "€", "😀", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\uD83D\\uDE00",
   "\\ud800", "\\u12", "\\x41", "[", "]", "{", "}", ",", ":", " ", "0123456789abcdef", "\u2028",
   "\u007f", "\n", "\t", "\0", "'", "//"];
