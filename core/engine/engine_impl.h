@@ -220,9 +220,12 @@ class Engine::Impl {
     std::optional<Offset> offset;
     uint64_t sub_offset = 0;
     Incarnation child;
+    bool overtaken = false;  // its path has seen a newer life than `child` meanwhile
   };
   void begin_fork(RequestId id, const wire::CreateRequest& request, NewStream what, Instant now);
-  void finish_fork(ForkAttempt& attempt, const stream::PinReply& reply, Instant now);
+  // Asks for a pin, with a life of now.
+  void ask_for_pin(std::unique_ptr<ForkAttempt> attempt, Instant now);
+  void finish_fork(std::unique_ptr<ForkAttempt> owned, const stream::PinReply& reply, Instant now);
   void pin(stream::PinRequest request, Instant now);
   // With the position known: makes the pin. `anchor` is the fork point.
   void make_pin(StreamEntry& source, stream::PinRequest request, Position anchor, Position position,

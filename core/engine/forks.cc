@@ -1,4 +1,5 @@
 // Forks: two sequencers, a pin, and nothing that spans both (PROTOCOL §4.2, DESIGN §5).
+#include <algorithm>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -13,6 +14,17 @@ using stream::PinRequest;
 using stream::ReadPlan;
 using wire::ErrorCode;
 
+namespace {
+
+template <typename T>
+void post(Actions& out, uint64_t to_path_hash, T body) {
+  PeerMessage& message = std::get<PeerMessage>(out.emplace_back(std::in_place_type<PeerMessage>));
+  message.to_path_hash = to_path_hash;
+  message.body.emplace<T>(std::move(body));
+}
+
+}  // namespace
+
 // --- The child's side
 // -----------------------------------------------------------------------------
 
@@ -26,10 +38,14 @@ void Engine::Impl::begin_fork(RequestId id, const wire::CreateRequest& request, 
   attempt->source_path = request.fork->path;
   attempt->offset = request.fork->offset;
   attempt->sub_offset = request.fork->sub_offset;
-  attempt->child = next_life(now);
   attempt->what = std::move(what);
   attempt->what.path = attempt->path;
+  ask_for_pin(std::move(attempt), now);
+}
 
+void Engine::Impl::ask_for_pin(std::unique_ptr<ForkAttempt> attempt, Instant now) {
+  attempt->child = next_life(now);
+  attempt->overtaken = false;
   PinRequest pin;
   pin.attempt = next_fork_++;
   pin.child_path_hash = path_hash(attempt->path);
@@ -40,10 +56,12 @@ void Engine::Impl::begin_fork(RequestId id, const wire::CreateRequest& request, 
   pin.content_type = attempt->content_type;
   const uint64_t source_path_hash = path_hash(attempt->source_path);
   forks_.emplace(pin.attempt, std::move(attempt));
-  out->emplace_back(PeerMessage{source_path_hash, std::move(pin)});
+  post(*out, source_path_hash, std::move(pin));
 }
 
-void Engine::Impl::finish_fork(ForkAttempt& attempt, const PinReply& reply, Instant now) {
+void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinReply& reply,
+                               Instant now) {
+  ForkAttempt& attempt = *owned;
   stream::ForkBase* base = reply.base.get();
   const auto give_up = [&] {
     if (base != nullptr) send_unpin(base->source, base->source_path_hash, attempt.child);
@@ -66,6 +84,13 @@ void Engine::Impl::finish_fork(ForkAttempt& attempt, const PinReply& reply, Inst
       answer_error(newest, attempt.request,
                    newest->pending.soft_deleted ? ErrorCode::kPathHeld : ErrorCode::kStreamExists);
     }
+    return;
+  }
+  const bool too_old = reply.newer_than != Incarnation{};
+  if (too_old || (base != nullptr && attempt.overtaken)) {
+    give_up();
+    last_life_ = std::max(last_life_, reply.newer_than);
+    ask_for_pin(std::move(owned), now);
     return;
   }
   if (base == nullptr) {
@@ -104,7 +129,7 @@ void Engine::Impl::release_source(const stream::StreamState& child) {
 }
 
 void Engine::Impl::send_unpin(Incarnation source, uint64_t source_path_hash, Incarnation child) {
-  out->emplace_back(PeerMessage{source_path_hash, stream::Unpin{source, source_path_hash, child}});
+  post(*out, source_path_hash, stream::Unpin{source, source_path_hash, child});
 }
 
 void Engine::Impl::on_peer(const PeerMessage& message, Instant now) {
@@ -116,9 +141,9 @@ void Engine::Impl::on_peer(const PeerMessage& message, Instant now) {
     const PinReply& reply = std::get<PinReply>(message.body);
     const auto found = forks_.find(reply.attempt);
     DS_ASSERT(found != forks_.end());
-    const std::unique_ptr<ForkAttempt> attempt = std::move(found->second);
+    std::unique_ptr<ForkAttempt> attempt = std::move(found->second);
     forks_.erase(found);
-    finish_fork(*attempt, reply, now);
+    finish_fork(std::move(attempt), reply, now);
   }
 }
 
@@ -126,7 +151,10 @@ void Engine::Impl::on_peer(const PeerMessage& message, Instant now) {
 // ----------------------------------------------------------------------------
 
 void Engine::Impl::refuse_pin(const PinRequest& request, ErrorCode code) {
-  out->emplace_back(PeerMessage{request.child_path_hash, PinReply{request.attempt, code, nullptr}});
+  PinReply reply;
+  reply.attempt = request.attempt;
+  reply.error = code;
+  post(*out, request.child_path_hash, std::move(reply));
 }
 
 void Engine::Impl::pin(PinRequest request, Instant now) {
@@ -152,6 +180,13 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
     return;
   }
   const stream::StreamState& state = source->state;
+  if (request.child <= state.life()) {
+    PinReply reply;
+    reply.attempt = request.attempt;
+    reply.newer_than = state.life();
+    post(*out, request.child_path_hash, std::move(reply));
+    return;
+  }
   if (!request.content_type.empty() &&
       !wire::same_media_type(request.content_type, state.config.content_type)) {
     refuse_pin(request, ErrorCode::kContentTypeMismatch);
@@ -216,7 +251,8 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
 
 void Engine::Impl::pin_with_bytes(PinRequest request, Incarnation of, const ReadPlan& message,
                                   std::string_view bytes, Instant now) {
-  // While the bytes were on their way the source may have gone, or another may have taken its place.
+  // While the bytes were on their way the source may have gone, or another may have taken its
+  // place.
   StreamEntry* source = find_newest(request.source_path, now);
   const bool usable = source != nullptr && source->state.id == of && !source->pending.gone &&
                       !source->pending.soft_deleted;
@@ -256,8 +292,10 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
   base->ttl_seconds = state.config.ttl_seconds;
   base->expires_at = state.config.expires_at;
   base->index = state.index.clipped(position);
-  out->emplace_back(PeerMessage{request.child_path_hash,
-                                PinReply{request.attempt, ErrorCode::kNone, std::move(base)}});
+  PinReply reply;
+  reply.attempt = request.attempt;
+  reply.base = std::move(base);
+  post(*out, request.child_path_hash, std::move(reply));
 }
 
 void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {

@@ -150,6 +150,9 @@ void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body&
   }
   facts.lives.push_back(stream::LifeSpan{op.position, life, false});
 
+  for (auto& [number, attempt] : forks_) {
+    if (attempt->path == what.path) attempt->overtaken = true;
+  }
   // Not visible to readers until the op is durable: only the pending state has its first message.
   StreamEntry& stream = add_stream(stream::new_state(op, std::move(inherited)));
   stream.pending.created = true;

@@ -45,8 +45,11 @@ struct ForkBase {
 
 struct PinReply {
   uint64_t attempt = 0;
-  wire::ErrorCode error = wire::ErrorCode::kNone;  // kNone: pinned
+  wire::ErrorCode error = wire::ErrorCode::kNone;  // kNone: pinned, or to be asked again
   std::shared_ptr<ForkBase> base;                  // set if pinned
+  // Unless 0: not pinned, because the child's life must be newer than this one of the source's, so
+  // that the fork's offsets sort. The child is to ask again with another life.
+  Incarnation newer_than;
 };
 
 // From the child's engine: the fork is gone for good, or never came to be.
