@@ -165,11 +165,12 @@ class Engine::Impl {
     wire::Response response;  // kRead: all but the body
     bool json = false;
     stream::ReadPlan plan;                    // kSse, kPin
-    Incarnation stream;                       // kSse, kPin
+    Incarnation stream;                       // kPin
     std::unique_ptr<stream::PinRequest> pin;  // kPin
   };
-  // False if too many loads are under way.
-  bool start_load(const stream::StreamState& state, const stream::ReadPlan& plan, PendingLoad load);
+  // The load's number, or nothing if too many are under way.
+  std::optional<uint64_t> start_load(const stream::StreamState& state, const stream::ReadPlan& plan,
+                                     PendingLoad load);
 
   // --- Live readers (live.cc)
   // ---------------------------------------------------------------------
@@ -197,11 +198,15 @@ class Engine::Impl {
     Position end;      // kFrame: after it; before held-back bytes
   };
   Step next_step(const StreamEntry& stream, Position from);
+  // The same for a plan that may grow: past a chunk of which nothing can be sent yet.
+  Step next_step(const StreamEntry& stream, stream::ReadPlan plan);
+  stream::ReadPlan grown(const stream::StreamState& state, const stream::ReadPlan& plan) const;
   Step make_step(const StreamEntry& stream, const stream::ReadPlan& plan, std::string_view bytes);
-  void pull(Reader& reader, bool first, Instant now);
+  void pull(Reader& reader, Instant now);
+  void take_step(Reader& reader, const Step& step, Instant now);
   void send_step(StreamEntry& stream, const std::vector<Reader*>& readers, const Step& step,
                  Instant now);
-  void send_control(Reader& reader, Instant now);
+  void park(Reader& reader, Instant now);
   void finish_load(Reader& reader, const stream::ReadPlan& plan, std::string_view bytes,
                    Instant now);
   void heartbeat(Reader& reader, Instant now);

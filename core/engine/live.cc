@@ -15,6 +15,13 @@ using stream::StreamState;
 using wire::ErrorCode;
 using wire::OffsetParam;
 
+namespace {
+
+// How much may follow an append that ends inside a character before it is sent as it is.
+constexpr uint64_t kHeldBackChunksMax = 4;
+
+}  // namespace
+
 Reader* Engine::Impl::find_reader(RequestId id) {
   const auto found = readers_.find(id.value);
   return found == readers_.end() ? nullptr : &found->second;
@@ -163,7 +170,7 @@ void Engine::Impl::open_sse(RequestId id, StreamEntry& stream, const wire::ReadR
   head.sse_base64 = stream.state.config.kind == wire::ContentKind::kBinary;
   head.cache.kind = wire::CachePolicy::Kind::kNoCache;
   out->emplace_back(OpenSse{id, std::move(head), from});
-  pull(*added, true, now);
+  pull(*added, now);
 }
 
 Engine::Impl::Step Engine::Impl::make_step(const StreamEntry& stream, const ReadPlan& plan,
@@ -181,7 +188,12 @@ Engine::Impl::Step Engine::Impl::make_step(const StreamEntry& stream, const Read
                0, static_cast<size_t>(state.index.at(last - 1).end - plan.begin))) > 0) {
       --last;
     }
-    if (last == plan.first) return step;  // all of it: nothing to send yet
+    if (last == plan.first) {
+      // All of it: nothing to send yet. But who never ends a character cannot hold back everything.
+      const uint64_t followed = plan.end - state.index.at(plan.first).end;
+      if (followed <= kHeldBackChunksMax * config_.max_chunk_bytes) return step;
+      last = plan.last;
+    }
     step.end = state.index.at(last - 1).end;
     bytes = bytes.substr(0, static_cast<size_t>(step.end - plan.begin));
   }
@@ -191,12 +203,13 @@ Engine::Impl::Step Engine::Impl::make_step(const StreamEntry& stream, const Read
 }
 
 Engine::Impl::Step Engine::Impl::next_step(const StreamEntry& stream, Position from) {
-  const StreamState& state = stream.state;
-  uint64_t chunk = config_.max_chunk_bytes;
+  return next_step(stream, stream::plan_read(stream.state, from, config_.max_chunk_bytes));
+}
+
+Engine::Impl::Step Engine::Impl::next_step(const StreamEntry& stream, ReadPlan plan) {
   for (;;) {
-    const ReadPlan plan = stream::plan_read(state, from, chunk);
     if (plan.bytes() == 0) return Step();
-    const std::optional<std::string> bytes = copy_bytes(state, plan);
+    const std::optional<std::string> bytes = copy_bytes(stream.state, plan);
     if (!bytes) {
       Step step;
       step.kind = Step::Kind::kLoad;
@@ -204,10 +217,16 @@ Engine::Impl::Step Engine::Impl::next_step(const StreamEntry& stream, Position f
       return step;
     }
     Step step = make_step(stream, plan, *bytes);
-    // A chunk of nothing but one unfinished character: look further, unless this is all there is.
     if (step.kind == Step::Kind::kFrame || plan.at_tail) return step;
-    chunk = (plan.end - plan.begin) + config_.max_chunk_bytes;
+    plan = grown(stream.state, plan);
   }
+}
+
+ReadPlan Engine::Impl::grown(const StreamState& state, const ReadPlan& plan) const {
+  ReadPlan longer = stream::plan_read(state, plan.end, config_.max_chunk_bytes);
+  longer.first = plan.first;
+  longer.begin = plan.begin;
+  return longer;
 }
 
 void Engine::Impl::send_step(StreamEntry& stream, const std::vector<Reader*>& readers,
@@ -238,6 +257,7 @@ void Engine::Impl::send_step(StreamEntry& stream, const std::vector<Reader*>& re
     frames[i].to.push_back(reader->id);
     reader->at = step.end;
     reader->last_sent = now;
+    reader->greeted = true;
     reader->state = pulled ? Reader::State::kPulling : Reader::State::kParked;
   }
   for (SendSse& frame : frames) out->emplace_back(std::move(frame));
@@ -248,39 +268,45 @@ void Engine::Impl::send_step(StreamEntry& stream, const std::vector<Reader*>& re
   }
 }
 
-void Engine::Impl::send_control(Reader& reader, Instant now) {
+void Engine::Impl::park(Reader& reader, Instant now) {
+  reader.state = Reader::State::kParked;
+  const StreamState& state = reader.stream->state;
+  const bool at_end = state.writer.closed && reader.at == state.writer.tail;
+  if (reader.greeted && !at_end) return;
+  // A control event without data: where it stands, or that there is no more.
   Step nothing;
   nothing.end = reader.at;
-  reader.state = Reader::State::kParked;
   send_step(*reader.stream, {&reader}, nothing, now);
 }
 
-void Engine::Impl::pull(Reader& reader, bool first, Instant now) {
-  StreamEntry& stream = *reader.stream;
-  Step step = next_step(stream, reader.at);
+void Engine::Impl::pull(Reader& reader, Instant now) {
+  take_step(reader, next_step(*reader.stream, reader.at), now);
+}
+
+void Engine::Impl::take_step(Reader& reader, const Step& step, Instant now) {
   switch (step.kind) {
     case Step::Kind::kFrame:
-      send_step(stream, {&reader}, step, now);
+      send_step(*reader.stream, {&reader}, step, now);
       return;
     case Step::Kind::kNothing:
-      reader.state = Reader::State::kParked;
-      if (first || (stream.state.writer.closed && reader.at == stream.state.writer.tail)) {
-        send_control(reader, now);
-      }
+      park(reader, now);
       return;
     case Step::Kind::kLoad: {
-      reader.state = Reader::State::kLoading;
       PendingLoad load;
       load.kind = PendingLoad::Kind::kSse;
       load.request = reader.id;
-      load.stream = stream.state.id;
       load.plan = step.plan;
       stats_.cache_misses++;
-      if (!start_load(stream.state, step.plan, std::move(load))) {
+      const std::optional<uint64_t> id =
+          start_load(reader.stream->state, step.plan, std::move(load));
+      if (!id) {
         // Too busy to read for it now: it resumes from its last offset.
         out->emplace_back(EndSse{reader.id});
         drop_reader(reader);
+        return;
       }
+      reader.state = Reader::State::kLoading;
+      reader.load = *id;
       return;
     }
   }
@@ -288,22 +314,12 @@ void Engine::Impl::pull(Reader& reader, bool first, Instant now) {
 
 void Engine::Impl::finish_load(Reader& reader, const ReadPlan& plan, std::string_view bytes,
                                Instant now) {
-  if (reader.state != Reader::State::kLoading) return;
-  // While the bytes were on their way the reader may have been told to go back (it was lagging).
-  const ReadPlan current =
-      stream::plan_read(reader.stream->state, reader.at, config_.max_chunk_bytes);
-  if (current.begin != plan.begin || current.first != plan.first) {
-    pull(reader, false, now);
-    return;
+  StreamEntry& stream = *reader.stream;
+  Step step = make_step(stream, plan, bytes);
+  if (step.kind == Step::Kind::kNothing && plan.end < stream.state.writer.tail) {
+    step = next_step(stream, grown(stream.state, plan));
   }
-  Step step = make_step(*reader.stream, plan, bytes);
-  if (step.kind == Step::Kind::kFrame) {
-    send_step(*reader.stream, {&reader}, step, now);
-  } else {
-    reader.state = Reader::State::kParked;
-    mark_for_wake(*reader.stream);
-    wake_marked(now);
-  }
+  take_step(reader, step, now);
 }
 
 void Engine::Impl::on_reader_lagging(RequestId id, Position accepted) {
@@ -318,7 +334,7 @@ void Engine::Impl::on_reader_ready(RequestId id, Instant now) {
   Reader* reader = find_reader(id);
   if (reader == nullptr) return;
   if (reader->state != Reader::State::kPulling && reader->state != Reader::State::kLagging) return;
-  pull(*reader, false, now);
+  pull(*reader, now);
 }
 
 // --- Waking
@@ -368,7 +384,7 @@ void Engine::Impl::wake(StreamEntry& stream, Instant now) {
         continue;
       }
       if (step.kind == Step::Kind::kLoad) {
-        for (Reader* reader : here) pull(*reader, false, now);
+        for (Reader* reader : here) pull(*reader, now);
       } else if (state.writer.closed && from == state.writer.tail) {
         send_step(stream, here, Step{Step::Kind::kFrame, {}, {}, from}, now);
       }

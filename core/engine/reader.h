@@ -26,6 +26,8 @@ struct Reader {
   StreamEntry* stream = nullptr;
   Mode mode = Mode::kLongPoll;
   State state = State::kParked;
+  bool greeted = false;            // SSE: has been sent its first event
+  uint64_t load = 0;               // kLoading: the load it waits for
   Position at;                     // it has, or has been sent, everything before
   std::optional<uint64_t> cursor;  // the one it brought
   bool names_life = false;         // its URL names a life: its answer may be cached

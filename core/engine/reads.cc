@@ -201,8 +201,9 @@ void Engine::Impl::respond_with_body(RequestId id, const StreamState& state, con
   if (!start_load(state, plan, std::move(load))) respond_error(id, ErrorCode::kOverloaded);
 }
 
-bool Engine::Impl::start_load(const StreamState& state, const ReadPlan& plan, PendingLoad load) {
-  if (loads_.size() >= config_.pending_loads_max || !config_.can_load) return false;
+std::optional<uint64_t> Engine::Impl::start_load(const StreamState& state, const ReadPlan& plan,
+                                                 PendingLoad load) {
+  if (loads_.size() >= config_.pending_loads_max || !config_.can_load) return std::nullopt;
   Load action;
   action.load_id = next_load_++;
   action.pieces.reserve(plan.last - plan.first);
@@ -213,9 +214,10 @@ bool Engine::Impl::start_load(const StreamState& state, const ReadPlan& plan, Pe
         LoadPiece{message.record, 0, static_cast<uint32_t>(message.end - begin)});
     begin = message.end;
   }
-  loads_.emplace(action.load_id, std::move(load));
+  const uint64_t id = action.load_id;
+  loads_.emplace(id, std::move(load));
   out->emplace_back(std::move(action));
-  return true;
+  return id;
 }
 
 void Engine::Impl::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now) {
@@ -234,7 +236,9 @@ void Engine::Impl::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, 
   }
   if (load.kind == PendingLoad::Kind::kSse) {
     Reader* reader = find_reader(load.request);
-    if (reader == nullptr || reader->stream->state.id != load.stream) return;
+    const bool waits =
+        reader != nullptr && reader->state == Reader::State::kLoading && reader->load == load_id;
+    if (!waits) return;  // gone, or told to go back meanwhile
     if (bytes == nullptr) {
       // An SSE response cannot change its status any more: its client resumes from its last offset.
       out->emplace_back(EndSse{reader->id});
