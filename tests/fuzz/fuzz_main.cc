@@ -118,7 +118,7 @@ void try_one(const std::string& input) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  uint64_t runs = 100000;
+  uint64_t runs = 500000;
   uint64_t seed = 1;
   std::vector<std::string> corpus = {""};
   for (int i = 1; i < argc; ++i) {
