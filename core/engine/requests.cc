@@ -198,11 +198,13 @@ void Engine::Impl::append(RequestId id, std::string_view path, const wire::Appen
   }
   const AppendDecision decision = stream::decide_append(
       {stream->state.config, stream->state.lives, stream->pending.writer, producer}, request);
-  stream->accessed = now;
   if (decision.kind == AppendDecision::Kind::kAnswer) {
+    // A repetition is an access, and leaves no op of its own to put that on record.
+    if (decision.answer.error == ErrorCode::kNone) touch(*stream, now);
     answer(stream, id, decision.answer);
     return;
   }
+  stream->accessed = now;
   const bool has_body = decision.kind == AppendDecision::Kind::kAppend;
   Op op = op_for(*stream, has_body ? OpType::kAppend : OpType::kClose, now);
   op.closes = request.close;
