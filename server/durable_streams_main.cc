@@ -74,8 +74,8 @@ int serve(const CLI::App& command, const Flags& flags) {
     if (!read.ok()) return complain(read.error());
     file = std::move(*read);
   }
-  const OptionTexts environment =
-      ds::server::read_environment([](const std::string& name) { return std::getenv(name.c_str()); });
+  const OptionTexts environment = ds::server::read_environment(
+      [](const std::string& name) { return std::getenv(name.c_str()); });
   const auto config = ds::server::make_config(flag_texts(command, flags), environment, file);
   if (!config.ok()) return complain(config.error());
 

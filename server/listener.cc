@@ -49,11 +49,11 @@ Peer peer_of(const sockaddr_storage& from, const Config& config) {
   char text[INET6_ADDRSTRLEN] = {};
   const uint8_t* bytes = nullptr;
   if (from.ss_family == AF_INET) {
-    bytes = reinterpret_cast<const uint8_t*>(
-        &reinterpret_cast<const sockaddr_in*>(&from)->sin_addr);
+    bytes =
+        reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(&from)->sin_addr);
   } else if (from.ss_family == AF_INET6) {
-    bytes = reinterpret_cast<const uint8_t*>(
-        &reinterpret_cast<const sockaddr_in6*>(&from)->sin6_addr);
+    bytes =
+        reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(&from)->sin6_addr);
   }
   if (bytes != nullptr) inet_ntop(from.ss_family, bytes, text, sizeof text);
   peer.address = bytes != nullptr ? text : "unix";
@@ -70,8 +70,8 @@ Peer peer_of(const sockaddr_storage& from, const Config& config) {
 Result<int, std::string> open_listener(const ListenAddress& address, ListenAddress* bound) {
   const bool is_unix = !address.unix_path.empty();
   if (is_unix) remove_stale(address);
-  const int socket = ::socket(address.address.ss_family,
-                              SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int socket =
+      ::socket(address.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return failure(address, "open a socket for");
   const int on = 1;
   if (!is_unix) setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -12,8 +12,9 @@ namespace ds::server {
 namespace {
 
 struct Log {
-  Log() : logger(std::make_shared<spdlog::logger>(
-              "server", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
+  Log()
+      : logger(std::make_shared<spdlog::logger>(
+            "server", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
     set_pattern();
     logger->flush_on(spdlog::level::info);
   }

@@ -96,15 +96,15 @@ void Loop::begin_turn() {
 }
 
 void Loop::end_turn() {
-  // First of all, so that the commit runs while the rest is written.
-  submit_batch();
   for (;;) {
+    // First of all, so that the commit runs while the rest is written.
+    submit_batch();
     carry_out_actions();
+    if (engine_->has_batch()) continue;
     if (dirty_.empty()) break;
     finishing_.swap(dirty_);
     for (Connection* connection : finishing_) connection->finish_turn();
     finishing_.clear();
-    submit_batch();
   }
   deliver_outboxes();
   bury_dead();
@@ -143,8 +143,8 @@ void Loop::read_mail() {
       // Those taken after it under the same epoch are void, and will not be reported.
       commits_outstanding_ = 0;
       log_event(LogLevel::kError, "a commit has failed",
-                {{"reason", end.outcome == engine::CommitOutcome::kDiskFull ? "disk full"
-                                                                            : "I/O error"}});
+                {{"reason",
+                  end.outcome == engine::CommitOutcome::kDiskFull ? "disk full" : "I/O error"}});
     }
     engine_->on_commit(end.batch_id, end.outcome, end.first_record, now_, actions_);
   }
@@ -176,7 +176,8 @@ void Loop::take_sockets() {
     free_slots_.pop_back();
     ++open_;
     counters_.connections_opened.add();
-    if (epoll_ctl(sockets_.native_handle(), EPOLL_CTL_ADD, slot.connection->socket(), &event) != 0) {
+    if (epoll_ctl(sockets_.native_handle(), EPOLL_CTL_ADD, slot.connection->socket(), &event) !=
+        0) {
       log_event(LogLevel::kError, "cannot watch a connection", {{"errno", errno}});
       slot.connection->abandon();
     }

@@ -57,9 +57,9 @@ uint64_t sum(const MetricsInput& input, Counter LoopCounters::*member) {
 }
 
 void add_requests(Families& families, const MetricsInput& input) {
-  MetricFamily& family = families.add("ds_http_requests_total",
-                                      "Requests answered, by route, method and status.",
-                                      MetricType::Counter);
+  MetricFamily& family =
+      families.add("ds_http_requests_total", "Requests answered, by route, method and status.",
+                   MetricType::Counter);
   for (size_t route = 0; route < kRouteCount; ++route) {
     for (size_t method = 0; method < kCountedMethods.size(); ++method) {
       for (size_t status = 0; status < kCountedStatuses.size(); ++status) {
@@ -79,9 +79,8 @@ void add_requests(Families& families, const MetricsInput& input) {
 }
 
 void add_drops(Families& families, const MetricsInput& input) {
-  MetricFamily& family =
-      families.add("ds_drops_total", "Connections and requests given up, by reason.",
-                   MetricType::Counter);
+  MetricFamily& family = families.add(
+      "ds_drops_total", "Connections and requests given up, by reason.", MetricType::Counter);
   for (size_t reason = 0; reason < kDropReasonCount; ++reason) {
     uint64_t total = 0;
     for (const LoopCounters* loop : input.loops) total += loop->dropped[reason].get();
@@ -94,9 +93,8 @@ void add_drops(Families& families, const MetricsInput& input) {
 
 void add_engines(Families& families, const MetricsInput& input) {
   families.gauge("ds_streams", "Streams held in memory.", sum(input, &LoopCounters::streams));
-  MetricFamily& parked =
-      families.add("ds_parked_readers", "Live readers that wait for data, by mode.",
-                   MetricType::Gauge);
+  MetricFamily& parked = families.add(
+      "ds_parked_readers", "Live readers that wait for data, by mode.", MetricType::Gauge);
   Families::append(parked, {{"mode", "long_poll"}}, sum(input, &LoopCounters::parked_long_polls));
   Families::append(parked, {{"mode", "sse"}}, sum(input, &LoopCounters::sse_readers));
   families.gauge("ds_pending_ops", "Ops decided and not yet durable.",
@@ -119,9 +117,9 @@ void add_commits(Families& families, const MetricsInput& input) {
   families.counter("ds_commit_ops_total", "Ops in them; by commits: the batch size.", stats.ops);
   families.counter("ds_commit_bytes_total", "Bytes of records in them.", stats.bytes);
   families.counter("ds_commit_failures_total", "Commits that failed at first.", stats.failures);
-  MetricFamily& latency = families.add(
-      "ds_commit_latency_seconds", "From the write of a commit until it is durable.",
-      MetricType::Histogram);
+  MetricFamily& latency =
+      families.add("ds_commit_latency_seconds", "From the write of a commit until it is durable.",
+                   MetricType::Histogram);
   ClientMetric metric;
   uint64_t cumulative = 0;
   for (uint32_t i = 0; i < store::Committer::Stats::kBuckets; ++i) {

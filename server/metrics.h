@@ -39,8 +39,8 @@ struct LoopCounters {
   Counter connections_opened;
   Counter connections_closed;
   Counter answered_bytes;
-  Counter sse_frames;      // handed to connections
-  Counter loads_refused;   // for want of room in the queue of disk reads
+  Counter sse_frames;     // handed to connections
+  Counter loads_refused;  // for want of room in the queue of disk reads
   // The engine's numbers, as of the last publish().
   Counter streams, parked_long_polls, sse_readers, pending_ops, cache_bytes, cache_hits,
       cache_misses, expired_streams, lagging_readers;

@@ -148,7 +148,8 @@ std::string Server::open_store() {
         return peers.owner_of(stream::record_path_hash(record)).replay(record, at, peers);
       },
       &recovery);
-  if (!log.ok()) return "cannot open the op log in " + config_.data_dir + ": " + log.error().message;
+  if (!log.ok())
+    return "cannot open the op log in " + config_.data_dir + ": " + log.error().message;
   log_ = std::move(*log);
   start_engines(recovery.lost_writes);
   log_event(recovery.torn_bytes > 0 || recovery.lost_writes ? LogLevel::kWarn : LogLevel::kInfo,
@@ -259,7 +260,8 @@ void Server::close_store() {
   if (log_ == nullptr) return;
   const bool healthy = shared_.log_healthy.load();
   if (healthy && log_->close().ok()) return;
-  log_event(LogLevel::kError, "the op log could not be closed cleanly; it is replayed at the start");
+  log_event(LogLevel::kError,
+            "the op log could not be closed cleanly; it is replayed at the start");
 }
 
 // --- From the committer's thread ----------------------------------------------------------------
@@ -272,8 +274,9 @@ void Server::on_committed(uint32_t engine, uint64_t batch_id, engine::CommitOutc
 void Server::on_log_health(bool healthy) {
   shared_.log_healthy.store(healthy);
   log_event(healthy ? LogLevel::kInfo : LogLevel::kError,
-            healthy ? "the op log works again"
-                    : "the op log is broken: writes wait until it has been reopened and read again");
+            healthy
+                ? "the op log works again"
+                : "the op log is broken: writes wait until it has been reopened and read again");
 }
 
 void Server::on_answered_writes_lost(uint64_t frames) {

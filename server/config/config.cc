@@ -104,11 +104,10 @@ std::string set_log_format(Config& config, std::string_view text) {
 }
 
 std::string set_log_level(Config& config, std::string_view text) {
-  static constexpr std::pair<std::string_view, LogLevel> kChoices[] = {
-      {"debug", LogLevel::kDebug},
-      {"info", LogLevel::kInfo},
-      {"warn", LogLevel::kWarn},
-      {"error", LogLevel::kError}};
+  static constexpr std::pair<std::string_view, LogLevel> kChoices[] = {{"debug", LogLevel::kDebug},
+                                                                       {"info", LogLevel::kInfo},
+                                                                       {"warn", LogLevel::kWarn},
+                                                                       {"error", LogLevel::kError}};
   return set_choice<&Config::log_level>(config, text, kChoices);
 }
 
@@ -191,8 +190,7 @@ constexpr Option kOptions[] = {
      kValue, set_duration<&Config::write_timeout, 10 * kMs, kHour>},
     {"drain-timeout", "DURATION", "10s", "For finishing requests after SIGTERM.", kValue,
      set_duration<&Config::drain_timeout, 0, kHour>},
-    {"log-format", "FORMAT", "text", "text or json (one object per line).", kValue,
-     set_log_format},
+    {"log-format", "FORMAT", "text", "text or json (one object per line).", kValue, set_log_format},
     {"log-level", "LEVEL", "info", "debug, info, warn or error.", kValue, set_log_level},
     {"access-log", "", "false", "Log every request.", kSwitch, set_switch<&Config::access_log>},
 };

@@ -18,15 +18,9 @@ struct Unit {
 
 constexpr Unit kDurations[] = {
     {"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}};
-constexpr Unit kSizes[] = {{"", 1},
-                           {"B", 1},
-                           {"KB", 1000},
-                           {"MB", 1000000},
-                           {"GB", 1000000000},
-                           {"KiB", 1 << 10},
-                           {"MiB", 1 << 20},
-                           {"GiB", 1 << 30},
-                           {"TiB", uint64_t{1} << 40}};
+constexpr Unit kSizes[] = {{"", 1},          {"B", 1},           {"KB", 1000},
+                           {"MB", 1000000},  {"GB", 1000000000}, {"KiB", 1 << 10},
+                           {"MiB", 1 << 20}, {"GiB", 1 << 30},   {"TiB", uint64_t{1} << 40}};
 
 // A whole number and the rest of the text.
 std::optional<std::pair<uint64_t, std::string_view>> leading_number(std::string_view text) {

@@ -12,9 +12,9 @@ namespace ds::server {
 
 class ChunkDecoder {
  public:
-  enum class [[nodiscard]] Status : uint8_t { kNeedMore, kDone, kFailed };
+  enum class [[nodiscard]] Status : uint8_t{kNeedMore, kDone, kFailed};
 
-  static constexpr uint32_t kLineBytesMax = 4096;       // of a chunk's size and extensions
+  static constexpr uint32_t kLineBytesMax = 4096;  // of a chunk's size and extensions
   static constexpr uint32_t kTrailerBytesMax = 16 << 10;
 
   explicit ChunkDecoder(uint64_t body_bytes_max) : body_bytes_max_(body_bytes_max) {}
@@ -26,8 +26,20 @@ class ChunkDecoder {
 
  private:
   enum class State : uint8_t {
-    kSizeFirst, kSize, kSpace, kExtension, kSizeLf, kData, kDataCr, kDataLf,
-    kLineStart, kTrailerName, kTrailerValue, kTrailerLf, kEndLf, kDone,
+    kSizeFirst,
+    kSize,
+    kSpace,
+    kExtension,
+    kSizeLf,
+    kData,
+    kDataCr,
+    kDataLf,
+    kLineStart,
+    kTrailerName,
+    kTrailerValue,
+    kTrailerLf,
+    kEndLf,
+    kDone,
   };
   // False if `c` may not stand here.
   bool step(char c);

@@ -13,8 +13,8 @@ namespace {
 constexpr Duration kLingerTimeout = seconds(2);
 }  // namespace
 
-Connection::Connection(ConnectionHost& host, int socket, Peer peer, uint32_t slot,
-                       uint64_t id_base, uint32_t first_serial)
+Connection::Connection(ConnectionHost& host, int socket, Peer peer, uint32_t slot, uint64_t id_base,
+                       uint32_t first_serial)
     : host_(host),
       socket_(socket),
       slot_(slot),

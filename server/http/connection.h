@@ -93,8 +93,8 @@ class Connection {
     bool http11 = true;
     bool close = false;
     Instant started;
-    std::string request_id;                  // the client's, to echo
-    std::unique_ptr<wire::Response> answer;  // ready, but not its turn yet
+    std::string request_id;                                    // the client's, to echo
+    std::unique_ptr<wire::Response> answer;                    // ready, but not its turn yet
     std::unique_ptr<std::pair<std::string, std::string>> log;  // method and path
   };
 
@@ -157,15 +157,15 @@ class Connection {
   bool input_ended_ = false;  // and we have read to the end
   bool writable_ = true;
   bool dirty_ = false;
-  bool closing_ = false;      // no further request; close when all is sent
-  bool linger_ = false;       // input that nobody will read may be on its way
+  bool closing_ = false;  // no further request; close when all is sent
+  bool linger_ = false;   // input that nobody will read may be on its way
   bool continue_due_ = false;
   Sse sse_;
   std::vector<InFlight> in_flight_;
   std::unique_ptr<Inbox> inbox_;
   OutputQueue out_;
   Instant phase_began_;
-  Instant blocked_since_;     // the last time that the socket took something
+  Instant blocked_since_;  // the last time that the socket took something
   uint64_t discarded_ = 0;
   Peer peer_;
 };

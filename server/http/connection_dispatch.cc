@@ -66,8 +66,8 @@ void Connection::dispatch() {
   request.request_id = head.request_id;
   request.method = head.text.method;
   if (host_.config().access_log) {
-    request.log = std::make_unique<std::pair<std::string, std::string>>(head.method,
-                                                                        inbox.target.path);
+    request.log =
+        std::make_unique<std::pair<std::string, std::string>>(head.method, inbox.target.path);
   }
   const uint32_t serial = request.serial;
   if (request.close) closing_ = true;

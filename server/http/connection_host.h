@@ -30,8 +30,14 @@ struct AnsweredRequest {
 
 // Why a connection was ended by us.
 enum class DropReason : uint8_t {
-  kHeadTimeout, kBodyTimeout, kIdleTimeout, kWriteTimeout, kBadRequest, kTooManyConnections,
-  kBodyMemory, kClientGone,
+  kHeadTimeout,
+  kBodyTimeout,
+  kIdleTimeout,
+  kWriteTimeout,
+  kBadRequest,
+  kTooManyConnections,
+  kBodyMemory,
+  kClientGone,
 };
 inline constexpr size_t kDropReasonCount = 8;
 

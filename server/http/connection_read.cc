@@ -51,8 +51,8 @@ size_t Connection::read_once() {
     const uint64_t missing = *inbox.parser.head().content_length - inbox.body.size();
     if (!grow_body(std::min<uint64_t>(missing, kBodyStep))) return 0;
     to = inbox.body.end();
-    room = static_cast<size_t>(
-        std::min<uint64_t>(missing, inbox.body.capacity() - inbox.body.size()));
+    room =
+        static_cast<size_t>(std::min<uint64_t>(missing, inbox.body.capacity() - inbox.body.size()));
   } else {
     if (phase_ == Phase::kHead && inbox.room() < Inbox::kRoomMin) inbox.compact();
     to = inbox.data.get() + inbox.end;

@@ -9,13 +9,20 @@ namespace {
 
 std::string_view method_name(wire::Method method) {
   switch (method) {
-    case wire::Method::kGet: return "GET";
-    case wire::Method::kHead: return "HEAD";
-    case wire::Method::kPut: return "PUT";
-    case wire::Method::kPost: return "POST";
-    case wire::Method::kDelete: return "DELETE";
-    case wire::Method::kOptions: return "OPTIONS";
-    case wire::Method::kOther: break;
+    case wire::Method::kGet:
+      return "GET";
+    case wire::Method::kHead:
+      return "HEAD";
+    case wire::Method::kPut:
+      return "PUT";
+    case wire::Method::kPost:
+      return "POST";
+    case wire::Method::kDelete:
+      return "DELETE";
+    case wire::Method::kOptions:
+      return "OPTIONS";
+    case wire::Method::kOther:
+      break;
   }
   return "other";
 }

@@ -47,12 +47,12 @@ class Inbox {
   size_t end = 0;
   RequestParser parser;
   ChunkDecoder chunks;
-  size_t body_begin = 0;      // where the head at the front ends
-  bool head_begun = false;    // the parser has seen the first bytes of a request
-  bool body_in_place = false; // the body lies behind the head, in the buffer
+  size_t body_begin = 0;       // where the head at the front ends
+  bool head_begun = false;     // the parser has seen the first bytes of a request
+  bool body_in_place = false;  // the body lies behind the head, in the buffer
   Target target;
   Route route = Route::kNone;
-  ByteBuffer body;           // what came of a body that is not wholly in the buffer
+  ByteBuffer body;            // what came of a body that is not wholly in the buffer
   uint64_t body_charged = 0;  // bytes of it that count against the loop's budget
 };
 

@@ -91,7 +91,7 @@ OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
     if (sent < 0) {
       if (errno == EINTR) continue;
       return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? Sent::kBlocked
-                                                                        : Sent::kBroken;
+                                                                         : Sent::kBroken;
     }
     *progress = true;
     consume(static_cast<size_t>(sent));

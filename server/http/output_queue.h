@@ -44,7 +44,7 @@ class OutputQueue {
   void append(const Slice& slice);
   void append_shared(Slice slice);
 
-  enum class [[nodiscard]] Sent : uint8_t { kAll, kBlocked, kBroken };
+  enum class [[nodiscard]] Sent : uint8_t{kAll, kBlocked, kBroken};
   // Writes what the socket takes. `*progress` tells whether that was anything.
   Sent send(int socket, bool* progress);
 

@@ -1,11 +1,11 @@
 #include "server/http/request_parser.h"
 
-#include "core/wire/text.h"
-
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstring>
 #include <optional>
 #include <utility>
+
+#include "core/wire/text.h"
 
 namespace ds::server {
 

@@ -29,8 +29,8 @@ struct RequestHead {
   std::string_view method;
   std::string_view target;
   std::string_view host;
-  std::string_view request_id;       // X-Request-Id, "" if absent or not to be echoed
-  std::string_view forwarded_for;    // X-Forwarded-*: to be believed from trusted proxies only
+  std::string_view request_id;     // X-Request-Id, "" if absent or not to be echoed
+  std::string_view forwarded_for;  // X-Forwarded-*: to be believed from trusted proxies only
   std::string_view forwarded_host;
   std::string_view forwarded_proto;
   std::optional<uint64_t> content_length;
@@ -49,10 +49,9 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
-  enum class [[nodiscard]] Status : uint8_t {
-    kNeedMore,
-    kDone,
-    kFailed,  // answer problem() and close: nothing after it can be trusted
+  enum class [[nodiscard]] Status : uint8_t{
+      kNeedMore, kDone,
+      kFailed,  // answer problem() and close: nothing after it can be trusted
   };
 
   // Begins a new request.
@@ -75,9 +74,9 @@ class RequestParser {
 
   ParserLimits limits_;
   std::unique_ptr<Grammar> grammar_;
-  size_t scanned_ = 0;      // every line that ends before this has been looked at
-  size_t line_begin_ = 0;   // of the first line that has not ended
-  size_t lines_ = 0;        // that have ended
+  size_t scanned_ = 0;     // every line that ends before this has been looked at
+  size_t line_begin_ = 0;  // of the first line that has not ended
+  size_t lines_ = 0;       // that have ended
   size_t head_bytes_ = 0;
   wire::ErrorCode problem_ = wire::ErrorCode::kNone;
 };
