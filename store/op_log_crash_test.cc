@@ -41,7 +41,7 @@ class RandomLife {
         commit();
       }
     }
-    restart();
+    if (!testing::Test::HasFailure()) restart();
   }
 
  private:

@@ -300,6 +300,27 @@ TEST(OpLogFaults, AWriteWithoutSpaceLeavesNoTrace) {
   }
 }
 
+TEST(OpLogFaults, AGenerationThatCouldNotBeBegunStillEndsTheOneBefore) {
+  // Its header may be on the disk, and says that the frames before it are all there are.
+  for (uint64_t n = 0; n < 12; ++n) {
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      LogWorld world(seed);
+      ASSERT_TRUE(world.open());
+      Ledger ledger;
+      commit_all(world, 1, 6, 9000, ledger);
+      if (seed % 2 == 0) {
+        ASSERT_TRUE(world.log->prepare_next_generation().ok());
+      }
+      world.disk.fail_call(world.disk.calls() + n, IoError::kNoSpace);
+      commit_all(world, 7, 7, 20000, ledger);  // does not fit any more
+      commit_all(world, 8, 9, 100, ledger);    // would
+      world.crash(seed % 3 == 0 ? FaultyDisk::Crash::kKeep : FaultyDisk::Crash::kTear);
+      ASSERT_TRUE(world.open());
+      expect_as_promised(world, ledger, std::to_string(n) + "/" + std::to_string(seed));
+    }
+  }
+}
+
 TEST(OpLogFaults, FramesSyncedOnTheWayCountAsKept) {
   // Changing to a new generation syncs the old one, without the caller's knowledge.
   LogWorld world;
