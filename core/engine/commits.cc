@@ -125,8 +125,10 @@ void Engine::Impl::advance_pending(StreamEntry& stream, const Op& op) {
       pending.pins--;
       if (pending.soft_deleted && pending.pins == 0) pending.gone = true;
       break;
-    case OpType::kTouch:
     case OpType::kNewLife:
+      pending.new_life = stream::LifeSpan{op.position, *op.new_life, true};
+      break;
+    case OpType::kTouch:
       break;
   }
 }
@@ -180,8 +182,11 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
       break;
     case OpType::kAppend:
     case OpType::kClose:
-    case OpType::kNewLife:
       mark_for_wake(stream);
+      break;
+    case OpType::kNewLife:
+      stream.pending.new_life.reset();
+      stream.owes_new_life = false;
       break;
     case OpType::kTouch:
       stream.touch_pending = false;
@@ -260,6 +265,9 @@ void Engine::Impl::fail_everything(CommitOutcome outcome, Instant now) {
       continue;
     }
     reset_pending(*stream);
+    if (stream->owes_new_life) {
+      timers_.arm(now + kRetry, Timer::Kind::kNewLife, stream->state.id.value);
+    }
     if (expired(*stream, now)) {
       timers_.arm(now + kRetry, Timer::Kind::kExpiry, stream->state.id.value);
     }

@@ -127,8 +127,12 @@ class Engine::Impl {
   };
   void create_stream(RequestId id, NewStream what, const wire::Body& body, Incarnation life,
                      std::optional<stream::ForkOrigin> origin, stream::ForkBase* base, Instant now);
-  wire::Response created_response(uint16_t status, const StreamEntry& stream,
-                                  std::string location) const;
+  wire::Response created_response(uint16_t status, const StreamEntry& stream, std::string location);
+  // Puts on record that the stream goes on under a new life, if it has to and that is not under
+  // way.
+  void begin_new_life(StreamEntry& stream, Instant now);
+  // The lives after all pending ops. Valid until the next call.
+  const std::vector<stream::LifeSpan>& pending_lives(const StreamEntry& stream);
 
   Duration touch_interval(const StreamEntry& stream) const;
   void touch(StreamEntry& stream, Instant now);
@@ -283,6 +287,7 @@ class Engine::Impl {
   std::vector<std::unique_ptr<stream::PinRequest>> settled_pins_;
 
   wire::ParseScratch scratch_;
+  std::vector<stream::LifeSpan> lives_scratch_;
   Stats stats_;
 };
 

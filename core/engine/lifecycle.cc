@@ -75,6 +75,11 @@ void Engine::Impl::on_time(Instant now) {
       if (!expired(*stream, now)) arm_expiry(*stream);
       continue;
     }
+    if (timer->kind == Timer::Kind::kNewLife) {
+      StreamEntry* stream = find_by_id(Incarnation{timer->key});
+      if (stream != nullptr) begin_new_life(*stream, now);
+      continue;
+    }
     if (timer->kind == Timer::Kind::kUnpin) {
       std::vector<stream::Unpin> again = std::move(failed_unpins_);
       failed_unpins_.clear();
@@ -155,11 +160,25 @@ void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, bool los
       }
     }
     if (lost_writes && !stream->state.soft_deleted) {
-      Op op = op_for(*stream, OpType::kNewLife, now);
-      op.new_life = next_life(now);
-      add_op(*stream, op, nullptr, Entry());
+      stream->owes_new_life = true;
+      begin_new_life(*stream, now);
     }
   }
+}
+
+void Engine::Impl::begin_new_life(StreamEntry& stream, Instant now) {
+  const PendingState& pending = stream.pending;
+  if (!stream.owes_new_life || pending.new_life || pending.gone || pending.soft_deleted) return;
+  Op op = op_for(stream, OpType::kNewLife, now);
+  op.new_life = next_life(now);
+  add_op(stream, op, nullptr, Entry());
+}
+
+const std::vector<stream::LifeSpan>& Engine::Impl::pending_lives(const StreamEntry& stream) {
+  if (!stream.pending.new_life) return stream.state.lives;
+  lives_scratch_ = stream.state.lives;
+  lives_scratch_.push_back(*stream.pending.new_life);
+  return lives_scratch_;
 }
 
 }  // namespace ds::engine

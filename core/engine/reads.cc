@@ -69,7 +69,10 @@ void Engine::Impl::read(RequestId id, std::string_view path, const wire::ReadReq
   StreamEntry* stream = readable_or_refuse(id, path, now);
   if (stream == nullptr) return;
   const std::optional<Position> from = stream::resolve(stream->state, request.offset);
-  if (!from) {
+  const bool saw_lost_writes = stream->owes_new_life &&
+                               request.offset.kind == OffsetParam::Kind::kAt &&
+                               request.offset.at.position > stream->state.writer.tail;
+  if (!from || saw_lost_writes) {
     respond_error(id, ErrorCode::kOffsetGone);
     return;
   }

@@ -165,11 +165,11 @@ void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body&
 }
 
 wire::Response Engine::Impl::created_response(uint16_t status, const StreamEntry& stream,
-                                              std::string location) const {
+                                              std::string location) {
   wire::Response response;
   response.status = status;
   response.content_type = Slice(stream.content_type);
-  response.next_offset = stream::offset_at(stream.state.lives, stream.pending.writer.tail);
+  response.next_offset = stream::offset_at(pending_lives(stream), stream.pending.writer.tail);
   response.closed = stream.pending.writer.closed;
   response.location = std::move(location);
   return response;
@@ -196,8 +196,9 @@ void Engine::Impl::append(RequestId id, std::string_view path, const wire::Appen
       if (known != stream->state.producers.end()) producer = &known->second;
     }
   }
+  begin_new_life(*stream, now);
   const AppendDecision decision = stream::decide_append(
-      {stream->state.config, stream->state.lives, stream->pending.writer, producer}, request);
+      {stream->state.config, pending_lives(*stream), stream->pending.writer, producer}, request);
   if (decision.kind == AppendDecision::Kind::kAnswer) {
     // A repetition is an access, and leaves no op of its own to put that on record.
     if (decision.answer.error == ErrorCode::kNone) touch(*stream, now);

@@ -18,11 +18,12 @@ struct Reader;
 // none.
 struct PendingState {
   uint32_t ops = 0;
-  uint64_t last_batch = 0;    // the batch that holds the newest of them
-  bool created = false;       // the stream's own create is one of them
-  bool soft_deleted = false;  // by one of them, or committed
-  bool gone = false;          // by one of them
-  uint32_t pins = 0;          // pins after all of them
+  uint64_t last_batch = 0;                   // the batch that holds the newest of them
+  bool created = false;                      // the stream's own create is one of them
+  bool soft_deleted = false;                 // by one of them, or committed
+  bool gone = false;                         // by one of them
+  uint32_t pins = 0;                         // pins after all of them
+  std::optional<stream::LifeSpan> new_life;  // begun by one of them
   stream::WriterState writer;
   stream::ProducerTable producers;  // only those touched by one of them
 };
@@ -39,7 +40,10 @@ struct StreamEntry {
 
   Instant accessed;            // the last access, on record or not
   bool touch_pending = false;  // a kTouch is on its way
-  bool wake_pending = false;   // on the list of streams whose readers are to be woken
+  // Answered writes may be lost: nothing may be written before a kNewLife is, which is on its way
+  // unless its commit has just failed.
+  bool owes_new_life = false;
+  bool wake_pending = false;  // on the list of streams whose readers are to be woken
 
   bool committed() const { return !pending.created; }
   bool readable() const { return committed() && !state.soft_deleted && !state.gone; }
