@@ -1,0 +1,447 @@
+#include "server/http/connection.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/config/load.h"
+
+namespace ds::server {
+namespace {
+
+struct Submitted {
+  engine::RequestId id;
+  uint32_t owner = 0;
+  wire::Method method = wire::Method::kOther;
+  std::string path, query, body, origin, content_type;
+};
+
+// A loop with one connection, whose other end the test holds. Engines are the test itself.
+class FakeHost : public ConnectionHost {
+ public:
+  explicit FakeHost(const OptionTexts& options)
+      : config_(*make_config(options, {}, {})),
+        inboxes_({config_.head_bytes_max, config_.uri_bytes_max, config_.headers_max},
+                 config_.body_bytes_max),
+        writer_(1) {
+    writer_.set_time(now_);
+  }
+
+  const Config& config() const override { return config_; }
+  Instant now() override { return now_; }
+  InboxPool& inboxes() override { return inboxes_; }
+  TextPool& texts() override { return texts_; }
+  ResponseWriter& writer() override { return writer_; }
+  bool draining() const override { return draining_; }
+  bool charge_body(uint64_t bytes) override {
+    if (body_bytes_ + bytes > config_.body_memory_bytes) return false;
+    body_bytes_ += bytes;
+    return true;
+  }
+  void release_body(uint64_t bytes) override { body_bytes_ -= bytes; }
+  std::string& path_scratch() override { return path_; }
+  std::string& origin_scratch() override { return origin_; }
+  // Streams whose name begins with 'b' belong to engine 1.
+  uint32_t owner_of(std::string_view path) const override {
+    return path.starts_with("_default/b") ? 1 : 0;
+  }
+  void submit(engine::RequestId id, uint32_t owner, const wire::RequestText& text) override {
+    const auto type = text.header(wire::HeaderId::kContentType);
+    submitted.push_back({id, owner, text.method, std::string(text.path), std::string(text.query),
+                         std::string(text.body), std::string(text.origin),
+                         std::string(type.value_or(""))});
+  }
+  void submit_status(engine::RequestId id, Route) override { status_asked.push_back(id); }
+  void disconnected(engine::RequestId id, uint32_t) override { gone.push_back(id); }
+  void reader_lagging(engine::RequestId, uint32_t, Position accepted) override {
+    lagging.push_back(accepted);
+  }
+  void reader_ready(engine::RequestId, uint32_t) override { ++ready; }
+  void mark_dirty(Connection&) override { dirty_ = true; }
+  void mark_unread(Connection&) override { unread_ = true; }
+  void closed(Connection&) override { closed_ = true; }
+  void set_deadline(uint32_t, Instant when) override { deadline = when; }
+  void answered(const AnsweredRequest& request) override { statuses.push_back(request.status); }
+  void dropped(DropReason reason) override { drops.push_back(reason); }
+
+  Config config_;
+  InboxPool inboxes_;
+  TextPool texts_;
+  ResponseWriter writer_;
+  std::string path_, origin_;
+  Instant now_{1767323045000000};
+  bool draining_ = false;
+  uint64_t body_bytes_ = 0;
+  bool dirty_ = false, unread_ = false, closed_ = false;
+  Instant deadline;
+  std::vector<Submitted> submitted;
+  std::vector<engine::RequestId> status_asked, gone;
+  std::vector<Position> lagging;
+  std::vector<uint16_t> statuses;
+  std::vector<DropReason> drops;
+  int ready = 0;
+};
+
+class ConnectionTest : public ::testing::Test {
+ protected:
+  void open(OptionTexts options = {}, Peer peer = {}) {
+    host = std::make_unique<FakeHost>(options);
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    client = ends[0];
+    connection = std::make_unique<Connection>(*host, ends[1], peer, 0, 0, 1);
+  }
+  ~ConnectionTest() override {
+    connection.reset();
+    if (client >= 0) ::close(client);
+  }
+
+  // What the loop does until nothing is left to do.
+  void turn(uint32_t events = 0) {
+    if (events != 0) connection->on_events(events);
+    while (host->dirty_ || host->unread_) {
+      if (std::exchange(host->unread_, false)) connection->resume();
+      if (std::exchange(host->dirty_, false)) connection->finish_turn();
+    }
+  }
+  void send(std::string_view bytes) {
+    ASSERT_EQ(::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    turn(EPOLLIN);
+  }
+  std::string receive() {
+    std::string text;
+    char buffer[65536];
+    for (ssize_t n = 0; (n = ::recv(client, buffer, sizeof buffer, 0)) > 0;) {
+      text.append(buffer, static_cast<size_t>(n));
+    }
+    return text;
+  }
+  // True once the server has closed and all has been read.
+  bool at_end() {
+    char byte = 0;
+    return ::recv(client, &byte, 1, 0) == 0;
+  }
+  void answer(size_t i, uint16_t status, std::string body = "") {
+    wire::Response response;
+    response.status = status;
+    if (!body.empty()) response.body.emplace_back(share(std::move(body)));
+    connection->respond(static_cast<uint32_t>(host->submitted.at(i).id.value), std::move(response));
+    turn();
+  }
+  uint32_t serial(size_t i) const { return static_cast<uint32_t>(host->submitted.at(i).id.value); }
+
+  std::unique_ptr<FakeHost> host;
+  std::unique_ptr<Connection> connection;
+  int client = -1;
+};
+
+std::string get(const std::string& target) {
+  return "GET /v1/stream/" + target + " HTTP/1.1\r\nHost: h\r\n\r\n";
+}
+std::string post(const std::string& stream, const std::string& body) {
+  return "POST /v1/stream/" + stream + " HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n" +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+size_t count(const std::string& text, std::string_view part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+TEST_F(ConnectionTest, HowARequestIsCutDoesNotMatter) {
+  const std::string chunked =
+      "POST /v1/stream/a?x=y HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;e\r\nde\r\n0\r\nT: t\r\n\r\n";
+  for (const std::string& bytes : {"\r\n" + post("a?x=y", "abcde"), chunked}) {
+    for (size_t step = 1; step <= bytes.size(); ++step) {
+      open();
+      for (size_t at = 0; at < bytes.size(); at += step) send(bytes.substr(at, step));
+      ASSERT_EQ(host->submitted.size(), 1u) << step;
+      const Submitted& request = host->submitted[0];
+      EXPECT_EQ(request.method, wire::Method::kPost);
+      EXPECT_EQ(request.path, "_default/a");
+      EXPECT_EQ(request.query, "x=y");
+      EXPECT_EQ(request.body, "abcde");
+      EXPECT_EQ(request.content_type, "text/plain");
+      EXPECT_EQ(host->body_bytes_, 0u);
+      answer(0, 204);
+      EXPECT_TRUE(receive().starts_with("HTTP/1.1 204 No Content\r\n"));
+      connection.reset();
+      ::close(client);
+      client = -1;
+    }
+  }
+}
+
+TEST_F(ConnectionTest, PipelinedReadsOverlapAndAreAnsweredInOrder) {
+  open();
+  send(get("a") + get("b") + get("c"));
+  ASSERT_EQ(host->submitted.size(), 3u);
+  answer(2, 200, "third");
+  answer(1, 200, "second");
+  EXPECT_EQ(receive(), "");
+  answer(0, 200, "first");
+  const std::string text = receive();
+  EXPECT_LT(text.find("first"), text.find("second"));
+  EXPECT_LT(text.find("second"), text.find("third"));
+  EXPECT_EQ(count(text, "HTTP/1.1 200 OK"), 3u);
+}
+
+TEST_F(ConnectionTest, AppendsOverlapWithinOneEngineOnly) {
+  open();
+  send(post("a1", "x") + post("a2", "y") + post("b1", "z"));
+  ASSERT_EQ(host->submitted.size(), 2u);
+  answer(0, 204);
+  EXPECT_EQ(host->submitted.size(), 2u);
+  answer(1, 204);
+  ASSERT_EQ(host->submitted.size(), 3u);
+  EXPECT_EQ(host->submitted[2].owner, 1u);
+  EXPECT_EQ(host->submitted[2].body, "z");
+}
+
+TEST_F(ConnectionTest, AReadWaitsForTheWriteBeforeIt) {
+  open();
+  send(post("a", "x") + get("a") + "DELETE /v1/stream/a HTTP/1.1\r\nHost: h\r\n\r\n" + get("a"));
+  ASSERT_EQ(host->submitted.size(), 1u);
+  answer(0, 204);
+  ASSERT_EQ(host->submitted.size(), 2u);
+  answer(1, 200);
+  ASSERT_EQ(host->submitted.size(), 3u);
+  answer(2, 204);
+  ASSERT_EQ(host->submitted.size(), 4u);
+}
+
+TEST_F(ConnectionTest, APipelineHasABound) {
+  open({{"max-pipeline", {"2"}}});
+  send(get("a") + get("a") + get("a") + get("a"));
+  EXPECT_EQ(host->submitted.size(), 2u);
+  answer(0, 200);
+  EXPECT_EQ(host->submitted.size(), 3u);
+}
+
+TEST_F(ConnectionTest, ContinueIsSaidOnceTheEarlierAnswersAreOut) {
+  open();
+  send(get("a") +
+       "PUT /v1/stream/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(receive(), "");
+  answer(0, 200);
+  const std::string text = receive();
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK"));
+  EXPECT_TRUE(text.ends_with("HTTP/1.1 100 Continue\r\n\r\n"));
+  send("ab");
+  ASSERT_EQ(host->submitted.size(), 2u);
+  EXPECT_EQ(host->submitted[1].body, "ab");
+  EXPECT_EQ(host->submitted[1].origin, "http://h");
+}
+
+TEST_F(ConnectionTest, ARefusalComesAfterTheAnswersBeforeItAndEndsTheConnection) {
+  open();
+  send(get("a") + "NONSENSE\r\n\r\n" + get("a"));
+  EXPECT_EQ(receive(), "");
+  answer(0, 200, "first");
+  const std::string text = receive();
+  EXPECT_LT(text.find("first"), text.find("HTTP/1.1 400 Bad Request"));
+  EXPECT_EQ(count(text, "\r\nConnection: close\r\n"), 1u);
+  EXPECT_EQ(host->submitted.size(), 1u);
+  EXPECT_TRUE(at_end());
+}
+
+TEST_F(ConnectionTest, ALargeBodyIsRefusedBeforeItComes) {
+  open({{"max-body-bytes", {"1KiB"}}});
+  send(
+      "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+      "Content-Length: 1025\r\n\r\n");
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 413 "));
+  EXPECT_TRUE(host->submitted.empty());
+}
+
+TEST_F(ConnectionTest, BodiesShareABudget) {
+  open({{"max-body-bytes", {"1MiB"}}, {"body-memory", {"1MiB"}}});
+  host->body_bytes_ = (1 << 20) - 1000;
+  send("POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(host->body_bytes_, (1u << 20) - 1000);
+  EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kBodyMemory});
+}
+
+TEST_F(ConnectionTest, AHalfClosedClientGetsItsAnswer) {
+  open();
+  send(post("a", "x"));
+  ::shutdown(client, SHUT_WR);
+  turn(EPOLLIN | EPOLLRDHUP);
+  EXPECT_FALSE(host->closed_);
+  answer(0, 204);
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 204"));
+  EXPECT_TRUE(host->closed_);
+}
+
+TEST_F(ConnectionTest, ALiveReaderThatHasGoneIsReported) {
+  open();
+  send(get("a?offset=-1&live=long-poll"));
+  ASSERT_EQ(host->submitted.size(), 1u);
+  ::shutdown(client, SHUT_WR);
+  turn(EPOLLIN | EPOLLRDHUP);
+  EXPECT_TRUE(host->closed_);
+  ASSERT_EQ(host->gone.size(), 1u);
+  EXPECT_EQ(host->gone[0], host->submitted[0].id);
+  answer(0, 200);  // too late: must do no harm
+}
+
+TEST_F(ConnectionTest, DeadlinesFollowTheStateOfTheConnection) {
+  open();
+  const Instant start = host->now_;
+  turn(EPOLLOUT);
+  EXPECT_EQ(host->deadline, start + seconds(75));
+  send("GET /");
+  EXPECT_EQ(host->deadline, start + seconds(10));
+  send("v1/stream/a HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(host->deadline, kNever);  // the engine's turn
+  answer(0, 200);
+  EXPECT_EQ(host->deadline, start + seconds(75));
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  EXPECT_TRUE(host->closed_);
+}
+
+TEST_F(ConnectionTest, ASlowHeadIsAnswered408) {
+  open();
+  send("GET /v1/stre");
+  host->now_ = host->now_ + seconds(10);
+  connection->on_deadline();
+  turn();
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 408 "));
+}
+
+TEST_F(ConnectionTest, ABodyEarnsTimeByArriving) {
+  open();
+  const Instant start = host->now_;
+  send("POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+  EXPECT_EQ(host->deadline, start + seconds(30));
+  send(std::string(40960, 'x'));
+  EXPECT_EQ(host->deadline, start + seconds(40));  // 4 KiB a second
+}
+
+TEST_F(ConnectionTest, DrainingEndsIdleConnectionsAndFinishesOthers) {
+  open();
+  send(post("a", "x"));
+  host->draining_ = true;
+  connection->drain();
+  turn();
+  EXPECT_FALSE(host->closed_);
+  answer(0, 204);
+  EXPECT_TRUE(host->closed_);
+}
+
+// --- SSE ----------------------------------------------------------------------------------------
+
+class SseTest : public ConnectionTest {
+ protected:
+  void open_sse(const std::string& version = "1.1") {
+    open({{"sse-queue-bytes", {"1KiB"}}});
+    send("GET /v1/stream/a?offset=-1&live=sse HTTP/" + version + "\r\nHost: h\r\n\r\n");
+    ASSERT_EQ(host->submitted.size(), 1u);
+    wire::Response head;
+    head.status = 200;
+    head.sse = true;
+    connection->open_sse(serial(0), head, Position{0});
+    turn();
+    head_text = receive();
+  }
+  void frame(const std::string& text, uint64_t begin, uint64_t end, bool pulled = false) {
+    Connection::SseFrame sse;
+    sse.frame = Slice(share(text));
+    sse.begin = Position{begin};
+    sse.end = Position{end};
+    sse.pulled = pulled;
+    connection->send_sse(serial(0), sse);
+  }
+  // Fills the socket, so that what follows is queued. Returns the position reached.
+  uint64_t block() {
+    uint64_t at = 0;
+    const std::string big(100000, 'x');
+    for (int i = 0; i < 100 && host->deadline == kNever; ++i, ++at) {
+      frame(big, at, at + 1, true);
+      turn();
+    }
+    host->ready = 0;
+    return at;
+  }
+  std::string head_text;
+};
+
+TEST_F(SseTest, FramesAreChunksAndTheConnectionGoesOnAfterwards) {
+  open_sse();
+  EXPECT_NE(head_text.find("\r\nTransfer-Encoding: chunked\r\n"), std::string::npos);
+  frame("event: data\n\n", 0, 1);
+  frame("xy", 1, 2);
+  turn();
+  EXPECT_EQ(receive(), "d\r\nevent: data\n\n\r\n2\r\nxy\r\n");
+  send(get("b"));
+  EXPECT_EQ(host->submitted.size(), 1u);
+  connection->end_sse(serial(0));
+  turn();
+  EXPECT_EQ(receive(), "0\r\n\r\n");
+  ASSERT_EQ(host->submitted.size(), 2u);
+  answer(1, 200, "ok");
+  EXPECT_TRUE(receive().ends_with("ok"));
+}
+
+TEST_F(SseTest, AVersion10ReaderGetsThemPlainAndThenTheEnd) {
+  open_sse("1.0");
+  EXPECT_EQ(head_text.find("chunked"), std::string::npos);
+  frame("xy", 0, 1);
+  connection->end_sse(serial(0));
+  turn();
+  EXPECT_EQ(receive(), "xy");
+  EXPECT_TRUE(at_end());
+}
+
+TEST_F(SseTest, AFullQueueDropsFramesUntilTheReaderIsBackWhereItStopped) {
+  open_sse();
+  const uint64_t at = block();
+  frame("first over the bound", at, at + 1);
+  frame("second", at + 1, at + 2);
+  turn();
+  EXPECT_EQ(host->lagging, std::vector<Position>{Position{at}});
+  EXPECT_EQ(host->ready, 0);
+  while (!receive().empty()) turn(EPOLLOUT);
+  EXPECT_EQ(host->ready, 1);
+  frame("on its way when the lag was reported", at + 2, at + 3);
+  frame("again", at, at + 3, true);
+  frame("live", at + 3, at + 4);
+  turn();
+  const std::string text = receive();
+  EXPECT_EQ(text, "5\r\nagain\r\n4\r\nlive\r\n");
+  EXPECT_EQ(host->ready, 2);  // the pulled frame has left
+}
+
+TEST_F(SseTest, HeartbeatsDoNotQueueUpBehindWhatIsUnsent) {
+  open_sse();
+  const uint64_t at = block();
+  for (int i = 0; i < 1000; ++i) frame(": heartbeat\n\n", at, at);
+  turn();
+  std::string text;
+  for (std::string part; !(part = receive()).empty(); turn(EPOLLOUT)) text += part;
+  EXPECT_EQ(count(text, "heartbeat"), 0u);
+  EXPECT_TRUE(host->lagging.empty());
+}
+
+TEST_F(SseTest, AReaderThatTakesNothingIsEnded) {
+  open_sse();
+  block();
+  host->now_ = host->now_ + seconds(30);
+  connection->on_deadline();
+  EXPECT_TRUE(host->closed_);
+  EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kWriteTimeout});
+  EXPECT_EQ(host->gone.size(), 1u);
+}
+
+}  // namespace
+}  // namespace ds::server
