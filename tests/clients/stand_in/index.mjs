@@ -88,7 +88,8 @@ class Store {
       const [method, url, type, body] = process.argv.slice(1)
       const bytes = Buffer.from(body, 'base64')
       const headers = type === '' ? {} : { 'content-type': type }
-      fetch(url, { method, headers, ...(bytes.length > 0 ? { body: bytes } : {}) }).then((answer) => {
+      const init = bytes.length > 0 ? { method, headers, body: bytes } : { method, headers }
+      fetch(url, init).then((answer) => {
         if (!answer.ok) process.exit(1)
         process.stdout.write(answer.headers.get('content-type') ?? '')
       })`
