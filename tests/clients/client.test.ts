@@ -1,5 +1,12 @@
 // The upstream TypeScript client, unmodified: create, append, produce, read and follow.
-import { BackoffDefaults, createFetchWithBackoff, DurableStream, IdempotentProducer, stream, type HeadResult } from '@durable-streams/client'
+import {
+  BackoffDefaults,
+  createFetchWithBackoff,
+  DurableStream,
+  IdempotentProducer,
+  stream,
+  type HeadResult,
+} from '@durable-streams/client'
 import { describe, expect, test } from 'vitest'
 import { freshName, useServer, within } from '../lib/fixture.ts'
 import { get, kJson, post } from '../lib/http.ts'
