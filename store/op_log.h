@@ -69,8 +69,7 @@ class OpLog {
                                                          Recovery* recovery);
   virtual ~OpLog() = default;
 
-  // --- Committer thread only
-  // ----------------------------------------------------------------------
+  // --- Committer thread only -------------------------------------------------------------------
 
   // Writes one frame that holds `batches` (each: whole records back to back) and tells where each
   // batch begins. Does not sync, except once when relaxed frames begin. `relaxed` marks the frame
@@ -90,8 +89,7 @@ class OpLog {
   // Marks the log as cleanly closed. Nothing may be appended afterwards.
   virtual ports::IoStatus close() = 0;
 
-  // --- A helper thread, or nobody
-  // ------------------------------------------------------------------
+  // --- A helper thread, or nobody --------------------------------------------------------------
 
   // Creates, zero-fills and syncs the file of the next generation if there is none yet, so that
   // append never waits for it. May be called from one other thread beside the committer's. Whoever
@@ -101,8 +99,7 @@ class OpLog {
   // Any thread.
   virtual bool wants_next_generation() const = 0;
 
-  // --- Any thread
-  // ----------------------------------------------------------------------------------
+  // --- Any thread ------------------------------------------------------------------------------
 
   struct Piece {
     LogPosition record;
