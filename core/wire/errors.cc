@@ -175,8 +175,6 @@ constexpr Row kRows[] = {
      {"not_implemented", 501, "The server does not support what this request asks for."}},
     {ErrorCode::kHttpVersion,
      {"http_version", 505, "This HTTP version is not supported: use HTTP/1.1."}},
-    {ErrorCode::kUnavailable,
-     {"unavailable", 503, "The server cannot answer right now: try again after Retry-After."}},
     {ErrorCode::kTooManyReaders,
      {"too_many_readers", 503,
       "The server has as many live readers as it may: try again after Retry-After."}},

@@ -63,7 +63,6 @@ enum class ErrorCode : uint8_t {
   kInternal,
   kNotImplemented,
   kHttpVersion,
-  kUnavailable,
   kTooManyReaders,
   kOverloaded,
   kStorageFailed,

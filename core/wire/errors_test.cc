@@ -61,7 +61,6 @@ const std::map<ErrorCode, std::pair<std::string_view, int>> kPublished = {
     {ErrorCode::kInternal, {"internal", 500}},
     {ErrorCode::kNotImplemented, {"not_implemented", 501}},
     {ErrorCode::kHttpVersion, {"http_version", 505}},
-    {ErrorCode::kUnavailable, {"unavailable", 503}},
     {ErrorCode::kTooManyReaders, {"too_many_readers", 503}},
     {ErrorCode::kOverloaded, {"overloaded", 503}},
     {ErrorCode::kStorageFailed, {"storage_failed", 503}},
