@@ -20,7 +20,8 @@ async function untilGone(): Promise<void> {
 test('streams expire without being asked for, also over a restart', async () => {
   for (let i = 0; i < 20; ++i) {
     const expires = new Date(Date.now() + 1000).toISOString()
-    const lifetime = i % 2 === 0 ? { 'Stream-TTL': '1' } : { 'Stream-Expires-At': expires }
+    const lifetime: Record<string, string> =
+      i % 2 === 0 ? { 'Stream-TTL': '1' } : { 'Stream-Expires-At': expires }
     await put(server().url(freshName()), { ...kText, ...lifetime }, 'x')
   }
   expect(await metric('ds_streams')).toBe(20)
