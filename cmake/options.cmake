@@ -18,7 +18,9 @@ endif()
 
 find_program(DS_CCACHE ccache)
 if(DS_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${DS_CCACHE})
+  # Paths inside the tree are made relative: a second clone finds what the first one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+      CCACHE_NOHASHDIR=1 ${DS_CCACHE})
 endif()
 
 # ds_library(NAME DIR...): a static library of every .cc below this folder (or below the given
