@@ -54,6 +54,7 @@ Engine::Impl::PendingBatch& Engine::Impl::open_batch() {
     PendingBatch& batch = batches_.emplace_back();
     batch.id = next_batch_++;
     batch.records.reserve(batch_bytes_hint_);
+    batch.entries.reserve(batch_entries_hint_);
     open_ = true;
   }
   return batches_.back();
@@ -138,6 +139,7 @@ std::optional<Batch> Engine::Impl::take_batch() {
   open_ = false;
   PendingBatch& batch = batches_.back();
   batch_bytes_hint_ = batch.records.size();
+  batch_entries_hint_ = batch.entries.size();
   batch.shared = share_trimmed(std::move(batch.records));
   return Batch{batch.id, batch.shared, batch.ops};
 }

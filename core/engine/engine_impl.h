@@ -271,7 +271,8 @@ class Engine::Impl {
   bool open_ = false;
   uint64_t next_batch_ = 1;
   uint64_t epoch_ = 0;
-  size_t batch_bytes_hint_ = 0;
+  size_t batch_bytes_hint_ = 0;  // what the last batch was like
+  size_t batch_entries_hint_ = 0;
 
   RecordCache cache_;
   Timers timers_;

@@ -1,6 +1,8 @@
 // Little-endian integers and length-prefixed strings: the alphabet of records and snapshots.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -8,28 +10,39 @@
 
 namespace ds::stream {
 
+// The value as it is stored, or back.
 template <typename T>
-void put(std::string& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> (8 * i)));
+T little_endian(T value) {
+  if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1) {
+    return value;
+  } else {
+    uint64_t swapped = 0;
+    for (size_t i = 0; i < sizeof(T); ++i) {
+      swapped = swapped << 8 | (static_cast<uint64_t>(value) >> (8 * i) & 0xff);
+    }
+    return static_cast<T>(swapped);
   }
 }
 
 template <typename T>
+void put(std::string& out, T value) {
+  const T stored = little_endian(value);
+  out.append(reinterpret_cast<const char*>(&stored), sizeof(T));
+}
+
+// REQUIRES: at + sizeof(T) <= out.size().
+template <typename T>
 void put_at(std::string& out, size_t at, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    out[at + i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
-  }
+  const T stored = little_endian(value);
+  std::memcpy(out.data() + at, &stored, sizeof(T));
 }
 
 // REQUIRES: at + sizeof(T) <= bytes.size().
 template <typename T>
 T get_at(std::string_view bytes, size_t at) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
-  }
-  return static_cast<T>(value);
+  T stored;
+  std::memcpy(&stored, bytes.data() + at, sizeof(T));
+  return little_endian(stored);
 }
 
 inline void put_string(std::string& out, std::string_view text) {

@@ -75,7 +75,7 @@ bool content_type_valid(std::string_view content_type) {
 }
 
 bool same_media_type(std::string_view a, std::string_view b) {
-  return equals_ignoring_case(media_type(a), media_type(b));
+  return a == b || equals_ignoring_case(media_type(a), media_type(b));
 }
 
 }  // namespace ds::wire
