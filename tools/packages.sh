@@ -27,10 +27,10 @@ ensure_packages() {
     echo "error: this is not a Debian system; install the equivalents of: $*" >&2
     return 1
   fi
+  local present
+  present=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
   for name in "$@"; do
-    if [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) != installed ]]; then
-      missing+=("$name")
-    fi
+    if ! grep -qxF "$name installed" <<<"$present"; then missing+=("$name"); fi
   done
   if ((${#missing[@]} == 0)); then return 0; fi
 
