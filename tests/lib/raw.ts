@@ -161,6 +161,11 @@ export function encodeRequest(
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), bytes])
 }
 
+/** Whether the first answer to these bytes has no body, as far as can be told. */
+export function startsWithHead(bytes: Buffer | string): boolean {
+  return /^\s*HEAD /.test(bytes.toString('latin1'))
+}
+
 export interface Exchange {
   answers: RawAnswer[]
   /** The status of each interim (1xx) answer. */
@@ -194,10 +199,10 @@ export function exchange(
       resolve({ answers, interim, closed, rest })
     }
     // Only the first request's method is known; what follows a HEAD may not be told apart.
-    const startsWithHead = /^\s*HEAD /.test(bytes.toString('latin1'))
+    const headFirst = startsWithHead(bytes)
     const drain = (ended: boolean): void => {
       for (;;) {
-        const parsed = parse(rest, startsWithHead && answers.length === 0, ended)
+        const parsed = parse(rest, headFirst && answers.length === 0, ended)
         if (parsed === 'incomplete') return
         rest = rest.subarray(parsed.length)
         if (parsed.answer.status < 200) interim.push(parsed.answer.status)
