@@ -220,7 +220,8 @@ TEST(OpRecord, WhateverComesIsSurvivedWithoutTheChecksumToo) {
       const auto decoded = decode_record_unchecked(input);
       if (!decoded) return;
       // What was understood can be recorded again, and is then understood in the same way.
-      const auto again = decode_record(record_of(*decoded));
+      const std::string recorded = record_of(*decoded);
+      const auto again = decode_record(recorded);
       ASSERT_TRUE(again.has_value());
       expect_equal(*decoded, *again);
     });
