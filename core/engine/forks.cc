@@ -105,6 +105,7 @@ void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinRepl
     respond_error(attempt.request, bad_body);
     return;
   }
+  if (base->bytes != nullptr) base->index = cache_.adopt(base->index, *base->bytes);
   NewStream what = std::move(attempt.what);
   what.path = attempt.path;
   what.content_type = base->content_type;
@@ -292,6 +293,15 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
   base->ttl_seconds = state.config.ttl_seconds;
   base->expires_at = state.config.expires_at;
   base->index = state.index.clipped(position);
+  if (!config_.can_load && request.child.value % kEnginesMax != index_) {
+    // Nobody else will ever find them.
+    ReadPlan all;
+    all.last = base->index.size();
+    all.end = position;
+    std::optional<std::string> bytes = copy_bytes(state, all);
+    DS_ASSERT(bytes.has_value());
+    base->bytes = share(std::move(*bytes));
+  }
   PinReply reply;
   reply.attempt = request.attempt;
   reply.base = std::move(base);
@@ -301,9 +311,7 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
 void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {
   StreamEntry* source = find_by_id(message.source);
   if (source == nullptr || source->pending.gone) return;
-  bool held = false;
-  for (const stream::Pin& pin : source->state.pins) held = held || pin.child == message.child;
-  if (!held) return;
+  if (source->state.pins.count(message.child) == 0) return;
   Op op = op_for(*source, OpType::kUnpin, now);
   op.pin = Op::Pin{message.child, 0, Position{0}};
   add_op(*source, op, nullptr, Entry());

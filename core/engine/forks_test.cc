@@ -565,6 +565,32 @@ TEST_P(Forks, AForksOwnOffsetsSortAfterTheInheritedOnes) {
   EXPECT_EQ(pins(), 1);
 }
 
+TEST_P(Forks, WithoutALogAForkAtAnotherEngineStillHasItsBytes) {
+  EngineConfig config;
+  config.can_load = false;
+  TestHost memory(config, GetParam());
+  memory.ask(put(source, "application/json", "[1,2,3]"));
+  const std::string one = text(*memory.ask(post(source, "[4,5]", "application/json")).next_offset);
+  memory.ask(post(source, "[6,7]", "application/json"));
+  // The child's engine has records of its own where the source's are at theirs.
+  for (const std::string& path : {child, other, grandchild}) {
+    for (int i = 0; i < 3; ++i) {
+      memory.ask(put(path, "text/plain", "something else altogether"));
+      memory.ask(remove(path));
+    }
+  }
+  EXPECT_EQ(memory.ask(fork(child, source).at_offset(one).sub_offset(1)).status, 201);
+  EXPECT_EQ(memory.read(child), "[1,2,3,4,5,6]");
+  memory.ask(post(child, "8", "application/json"));
+  EXPECT_EQ(memory.read(child), "[1,2,3,4,5,6,8]");
+  EXPECT_EQ(memory.read(child, "offset=" + one), "[6,8]");
+  EXPECT_EQ(memory.ask(fork(grandchild, child).at_offset(one)).status, 201);
+  EXPECT_EQ(memory.read(grandchild), "[1,2,3,4,5]");
+  EXPECT_EQ(memory.ask(fork(other, grandchild)).status, 201);
+  EXPECT_EQ(memory.read(other), "[1,2,3,4,5]");
+  EXPECT_EQ(memory.waiting_loads(), 0u);
+}
+
 // --- Recovery -----------------------------------------------------------------------------------
 
 TEST_P(Forks, ForksSurviveARestart) {

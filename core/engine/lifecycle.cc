@@ -154,9 +154,9 @@ void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, bool los
     }
     if (!stream->state.soft_deleted) arm_expiry(*stream);
     // Pins whose forks never came to be, or are gone.
-    for (const stream::Pin& held : stream->state.pins) {
-      if (peers.owner_of(held.child_path_hash).impl_->find_by_id(held.child) == nullptr) {
-        send_unpin(stream->state.id, stream->state.path_hash, held.child);
+    for (const auto& [child, held] : stream->state.pins) {
+      if (peers.owner_of(held.child_path_hash).impl_->find_by_id(child) == nullptr) {
+        send_unpin(stream->state.id, stream->state.path_hash, child);
       }
     }
     if (lost_writes && !stream->state.soft_deleted) {

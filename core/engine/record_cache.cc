@@ -4,8 +4,15 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/stream/op_record.h"
 
 namespace ds::engine {
+namespace {
+
+// No log has so many generations.
+constexpr LogPosition kAdoptedBegin{uint64_t{1} << 63};
+
+}  // namespace
 
 void RecordCache::push(LogPosition first_record, SharedBytes records) {
   DS_ASSERT(held_.empty() || held_.back().first < first_record);
@@ -17,10 +24,37 @@ void RecordCache::push(LogPosition first_record, SharedBytes records) {
   }
 }
 
+stream::MessageIndex RecordCache::adopt(const stream::MessageIndex& index, std::string_view bytes) {
+  LogPosition at = kAdoptedBegin;
+  if (!adopted_.empty()) {
+    at = LogPosition{adopted_.back().first.value + adopted_.back().records->size()};
+  }
+  // Headers without content: only payloads are ever looked at.
+  std::string records;
+  stream::MessageIndex moved;
+  for (size_t i = 0; i < index.size(); ++i) {
+    stream::MessageEntry message = index.at(i);
+    message.record = LogPosition{at.value + records.size()};
+    moved.push(message);
+    const uint64_t size = message.end - index.start_of(i);
+    records.append(stream::kRecordPayloadOffset, '\0');
+    records.append(bytes.substr(0, static_cast<size_t>(size)));
+    bytes.remove_prefix(static_cast<size_t>(size));
+  }
+  bytes_ += records.size();
+  if (!records.empty()) adopted_.push_back(Held{at, share(std::move(records))});
+  return moved;
+}
+
 Slice RecordCache::find(LogPosition record) const {
-  auto after = std::upper_bound(held_.begin(), held_.end(), record,
-                                [](LogPosition p, const Held& h) { return p < h.first; });
-  if (after == held_.begin()) return Slice();
+  return record < kAdoptedBegin ? find_in(held_, record) : find_in(adopted_, record);
+}
+
+template <typename Batches>
+Slice RecordCache::find_in(const Batches& batches, LogPosition record) {
+  const auto after = std::upper_bound(batches.begin(), batches.end(), record,
+                                      [](LogPosition p, const Held& h) { return p < h.first; });
+  if (after == batches.begin()) return Slice();
   const Held& held = *std::prev(after);
   const uint64_t skip = record.value - held.first.value;
   if (skip >= held.records->size()) return Slice();

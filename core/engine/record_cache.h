@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <deque>
 #include <string_view>
+#include <vector>
 
 #include "core/base/slice.h"
 #include "core/base/types.h"
+#include "core/stream/message_index.h"
 
 namespace ds::engine {
 
@@ -18,6 +20,10 @@ class RecordCache {
 
   // REQUIRES: `first_record` is after every batch that is held.
   void push(LogPosition first_record, SharedBytes records);
+
+  // Keeps the payloads of `index`, which are `bytes`, for good: no log has them. Returns an index
+  // that says where they are now.
+  stream::MessageIndex adopt(const stream::MessageIndex& index, std::string_view bytes);
 
   // The bytes from the record at `record` to the end of its batch; empty if it is not held. The
   // result keeps the whole batch alive.
@@ -30,9 +36,13 @@ class RecordCache {
     LogPosition first;
     SharedBytes records;
   };
+  template <typename Batches>
+  static Slice find_in(const Batches& batches, LogPosition record);
+
   const uint64_t budget_bytes_;
   uint64_t bytes_ = 0;
-  std::deque<Held> held_;  // by `first`
+  std::deque<Held> held_;      // by `first`
+  std::vector<Held> adopted_;  // by `first`, at positions that no log has
 };
 
 }  // namespace ds::engine

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/slice.h"
 #include "core/base/types.h"
 #include "core/stream/lives.h"
 #include "core/stream/message_index.h"
@@ -41,6 +42,7 @@ struct ForkBase {
   std::optional<uint64_t> ttl_seconds;
   std::optional<Instant> expires_at;
   MessageIndex index;  // the source's messages up to the fork point, the last one clipped
+  SharedBytes bytes;   // all of theirs, if another engine cannot read them back
 };
 
 struct PinReply {

@@ -1,6 +1,5 @@
 #include "core/stream/snapshot.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/crc32c.h"
@@ -52,17 +51,12 @@ ForkOrigin take_fork(ByteReader& in) {
 }
 
 void put_producers(std::string& out, const ProducerTable& producers) {
-  // Sorted, so that equal states have equal snapshots.
-  std::vector<const ProducerTable::value_type*> sorted;
-  for (const auto& entry : producers) sorted.push_back(&entry);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const auto* a, const auto* b) { return a->first < b->first; });
-  put(out, static_cast<uint32_t>(sorted.size()));
-  for (const auto* entry : sorted) {
-    put_string(out, entry->first);
-    put(out, entry->second.epoch());
-    put(out, entry->second.last_seq());
-    const std::vector<Position> receipts = entry->second.receipts();
+  put(out, static_cast<uint32_t>(producers.size()));
+  for (const auto& [id, state] : producers) {
+    put_string(out, id);
+    put(out, state.epoch());
+    put(out, state.last_seq());
+    const std::vector<Position> receipts = state.receipts();
     put(out, static_cast<uint8_t>(receipts.size()));
     for (const Position end : receipts) put(out, end.value);
   }
@@ -103,8 +97,8 @@ void append_snapshot(std::string& out, const StreamState& state) {
     put(out, static_cast<uint8_t>(span.after_loss));
   }
   put(out, static_cast<uint32_t>(state.pins.size()));
-  for (const Pin& pin : state.pins) {
-    put(out, pin.child.value);
+  for (const auto& [child, pin] : state.pins) {
+    put(out, child.value);
     put(out, pin.child_path_hash);
     put(out, pin.position.value);
   }
@@ -145,11 +139,11 @@ std::optional<StreamState> decode_snapshot(std::string_view bytes) {
     state.lives.push_back(span);
   }
   for (uint32_t left = in.take<uint32_t>(); left > 0 && !in.failed(); --left) {
+    const Incarnation child{in.take<uint64_t>()};
     Pin pin;
-    pin.child.value = in.take<uint64_t>();
     pin.child_path_hash = in.take<uint64_t>();
     pin.position.value = in.take<uint64_t>();
-    state.pins.push_back(pin);
+    state.pins.emplace(child, pin);
   }
   take_producers(in, state.producers);
   state.soft_deleted = (flags & kSoftDeleted) != 0;

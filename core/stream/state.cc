@@ -89,14 +89,12 @@ bool apply(StreamState& state, const Op& op, LogPosition record) {
       state.accessed = std::max(state.accessed, op.time);
       return true;
     case OpType::kPin:
-      state.pins.push_back(Pin{op.pin->child, op.pin->child_path_hash, op.pin->position});
+      state.pins.emplace(op.pin->child, Pin{op.pin->child_path_hash, op.pin->position});
       return true;
-    case OpType::kUnpin: {
-      const Incarnation child = op.pin->child;
-      std::erase_if(state.pins, [child](const Pin& pin) { return pin.child == child; });
+    case OpType::kUnpin:
+      state.pins.erase(op.pin->child);
       if (state.soft_deleted && state.pins.empty()) state.gone = true;
       return true;
-    }
     case OpType::kNewLife:
       if (*op.new_life <= state.lives.back().life) return false;
       state.lives.push_back(LifeSpan{state.writer.tail, *op.new_life, true});

@@ -8,10 +8,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/types.h"
@@ -38,16 +38,12 @@ struct WriterState {
   std::string last_seq;  // the last Stream-Seq, if has_seq
 };
 
-// Looked up by borrowed ids, so that a retry costs no allocation.
-struct IdHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
-};
-using ProducerTable =
-    std::unordered_map<std::string, producer::ProducerState, IdHash, std::equal_to<>>;
+// Looked up by borrowed ids, so that a retry costs no allocation. A tree, not a hash table: clients
+// choose the ids, and could choose ones that collide.
+using ProducerTable = std::map<std::string, producer::ProducerState, std::less<>>;
 
+// What a fork of this stream holds on to.
 struct Pin {
-  Incarnation child;
   uint64_t child_path_hash = 0;
   Position position;
 };
@@ -61,10 +57,10 @@ struct StreamState {
   ProducerTable producers;
   std::vector<LifeSpan> lives;
   MessageIndex index;
-  std::vector<Pin> pins;
-  Instant accessed;           // the last access that is on record
-  bool soft_deleted = false;  // deleted or expired while pins hold its bytes
-  bool gone = false;          // nothing is left of it
+  std::map<Incarnation, Pin> pins;  // by the life of the fork
+  Instant accessed;                 // the last access that is on record
+  bool soft_deleted = false;        // deleted or expired while pins hold its bytes
+  bool gone = false;                // nothing is left of it
 
   Offset tail_offset() const { return offset_at(lives, writer.tail); }
   // The life that ETags and the stream's own appends show.

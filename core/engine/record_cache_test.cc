@@ -1,0 +1,80 @@
+#include "core/engine/record_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/stream/op_record.h"
+
+namespace ds::engine {
+namespace {
+
+TEST(RecordCache, FindsARecordUpToTheEndOfItsBatch) {
+  RecordCache cache(100);
+  EXPECT_TRUE(cache.find(log_position(1, 0)).bytes.empty());
+  cache.push(log_position(1, 100), share("abcdef"));
+  cache.push(log_position(1, 200), share("ghi"));
+  cache.push(log_position(2, 0), share("jkl"));
+  EXPECT_EQ(cache.find(log_position(1, 100)).bytes, "abcdef");
+  EXPECT_EQ(cache.find(log_position(1, 102)).bytes, "cdef");
+  EXPECT_EQ(cache.find(log_position(1, 202)).bytes, "i");
+  EXPECT_EQ(cache.find(log_position(2, 0)).bytes, "jkl");
+  for (const LogPosition p : {log_position(0, 0), log_position(1, 99), log_position(1, 106),
+                              log_position(1, 203), log_position(2, 3), log_position(3, 0)}) {
+    EXPECT_TRUE(cache.find(p).bytes.empty()) << p.value;
+  }
+  EXPECT_EQ(cache.bytes(), 12u);
+}
+
+TEST(RecordCache, KeepsTheNewestWithinItsBudget) {
+  RecordCache cache(10);
+  for (uint32_t i = 0; i < 100; ++i) {
+    cache.push(log_position(1, i * 10), share(std::string(4, static_cast<char>('a' + i % 26))));
+    EXPECT_LE(cache.bytes(), 10u);
+  }
+  EXPECT_TRUE(cache.find(log_position(1, 970)).bytes.empty());
+  EXPECT_FALSE(cache.find(log_position(1, 980)).bytes.empty());
+  EXPECT_FALSE(cache.find(log_position(1, 990)).bytes.empty());
+  // The newest one is held however large it is, and alone.
+  cache.push(log_position(2, 0), share(std::string(1000, 'x')));
+  EXPECT_EQ(cache.bytes(), 1000u);
+  EXPECT_TRUE(cache.find(log_position(1, 990)).bytes.empty());
+  EXPECT_EQ(cache.find(log_position(2, 0)).bytes.size(), 1000u);
+}
+
+TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
+  RecordCache cache(1);
+  cache.push(log_position(1, 0), share("first"));
+  const Slice found = cache.find(log_position(1, 1));
+  cache.push(log_position(1, 10), share("second"));
+  EXPECT_TRUE(cache.find(log_position(1, 1)).bytes.empty());
+  EXPECT_EQ(found.bytes, "irst");
+}
+
+TEST(RecordCache, AdoptedBytesAreFoundBesideTheLogs) {
+  RecordCache cache(1);
+  cache.push(log_position(1, 0), share("from the log"));
+  stream::MessageIndex index;
+  for (const uint64_t end : {3, 5, 9}) {
+    index.push({Position{end}, log_position(1, 0), end});
+  }
+  for (const std::string& bytes : {std::string("aaabbcccc"), std::string("dddeeffff")}) {
+    const stream::MessageIndex moved = cache.adopt(index, bytes);
+    ASSERT_EQ(moved.size(), 3u);
+    std::string found;
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(moved.at(i).end, index.at(i).end);
+      EXPECT_EQ(moved.at(i).time_ms, index.at(i).time_ms);
+      const uint64_t size = moved.at(i).end - moved.start_of(i);
+      found += cache.find(moved.at(i).record)
+                   .bytes.substr(stream::kRecordPayloadOffset, static_cast<size_t>(size));
+    }
+    EXPECT_EQ(found, bytes);
+  }
+  EXPECT_EQ(cache.adopt(stream::MessageIndex(), "").size(), 0u);
+  cache.push(log_position(1, 100), share("more"));
+  EXPECT_EQ(cache.find(log_position(1, 100)).bytes, "more");
+}
+
+}  // namespace
+}  // namespace ds::engine
