@@ -105,6 +105,7 @@ void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinRepl
     respond_error(attempt.request, bad_body);
     return;
   }
+  if (base->bytes != nullptr) base->index = cache_.adopt(base->index, *base->bytes);
   NewStream what = std::move(attempt.what);
   what.path = attempt.path;
   what.content_type = base->content_type;
@@ -292,6 +293,15 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
   base->ttl_seconds = state.config.ttl_seconds;
   base->expires_at = state.config.expires_at;
   base->index = state.index.clipped(position);
+  if (!config_.can_load && request.child.value % kEnginesMax != index_) {
+    // Nobody else will ever find them.
+    ReadPlan all;
+    all.last = base->index.size();
+    all.end = position;
+    std::optional<std::string> bytes = copy_bytes(state, all);
+    DS_ASSERT(bytes.has_value());
+    base->bytes = share(std::move(*bytes));
+  }
   PinReply reply;
   reply.attempt = request.attempt;
   reply.base = std::move(base);
