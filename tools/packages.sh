@@ -3,7 +3,7 @@
 # To build the server.
 DS_BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config
-  libboost-dev libspdlog-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev libsystemd-dev
+  libboost1.81-dev libspdlog-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev libsystemd-dev
   libgtest-dev
 )
 
