@@ -73,6 +73,9 @@ wire::Response Engine::Impl::poll_timeout(const StreamEntry& stream, std::option
 
 void Engine::Impl::long_poll(RequestId id, StreamEntry& stream, const wire::ReadRequest& request,
                              Position from, Instant now) {
+  // An offset beyond the tail means the tail of the moment, so its URL names no place in the
+  // stream.
+  const bool names_place = request.offset.names_life && request.offset.at.position == from;
   if (from == stream.state.writer.tail) {
     if (stream.state.writer.closed) {
       respond(id, poll_timeout(stream, request.cursor, now));
@@ -82,7 +85,7 @@ void Engine::Impl::long_poll(RequestId id, StreamEntry& stream, const wire::Read
     reader.mode = Reader::Mode::kLongPoll;
     reader.at = from;
     reader.cursor = request.cursor;
-    reader.names_life = request.offset.names_life;
+    reader.names_place = names_place;
     reader.ends = now + config_.long_poll_timeout;
     if (add_reader(id, stream, reader) != nullptr) {
       timers_.arm(reader.ends, Timer::Kind::kLongPoll, id.value);
@@ -94,7 +97,7 @@ void Engine::Impl::long_poll(RequestId id, StreamEntry& stream, const wire::Read
   response.cursor = wire::cursor_at(now, request.cursor);
   // What follows an offset never changes, and the cursor keeps a later poll from meeting this
   // answer: it may be shared by everybody who polls the same URL.
-  if (request.offset.names_life) {
+  if (names_place) {
     response.cache.kind = wire::CachePolicy::Kind::kPublic;
     response.cache.max_age_seconds = config_.cache_start_max_age_seconds;
     response.cache.stale_while_revalidate_seconds = 0;
@@ -115,7 +118,7 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
     const RequestId id = reader->id;
     const Position at = reader->at;
     const std::optional<uint64_t> cursor = reader->cursor;
-    const bool names_life = reader->names_life;
+    const bool names_place = reader->names_place;
     drop_reader(*reader);
     if (at == stream.state.writer.tail) {
       respond(id, poll_timeout(stream, cursor, now));
@@ -127,10 +130,10 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
       shared_at = at;
       made = true;
     }
-    wire::Response response = read_head(stream, plan, names_life, now);
+    wire::Response response = read_head(stream, plan, names_place, now);
     response.cursor = wire::cursor_at(now, cursor);
     response.cache = wire::CachePolicy();
-    if (names_life) {
+    if (names_place) {
       response.cache.kind = wire::CachePolicy::Kind::kPublic;
       response.cache.max_age_seconds = config_.cache_start_max_age_seconds;
     }

@@ -30,6 +30,18 @@ TEST_F(LongPolls, DataThatIsThereIsAnsweredAtOnce) {
   EXPECT_EQ(response.content_type.bytes, "text/plain");
 }
 
+TEST_F(LongPolls, BeyondTheTailIsTheTailOfTheMomentAndNotForCaches) {
+  Offset beyond = *host.ask(head("p/s")).next_offset;
+  beyond.position.value += 1;
+  const uint64_t early = host.send(poll("p/s", text(beyond)));
+  const uint64_t placed = host.send(poll("p/s", tail));
+  host.ask(post("p/s", "two"));
+  EXPECT_EQ(host.body(early), "two");
+  EXPECT_EQ(host.answer(early)->cache.kind, wire::CachePolicy::Kind::kNoStore);
+  EXPECT_EQ(host.body(placed), "two");
+  EXPECT_EQ(host.answer(placed)->cache.kind, wire::CachePolicy::Kind::kPublic);
+}
+
 TEST_F(LongPolls, AnAppendWakesAParkedOne) {
   const uint64_t waiting = host.send(poll("p/s", tail));
   EXPECT_TRUE(host.waits(waiting));

@@ -30,7 +30,7 @@ struct Reader {
   uint64_t load = 0;               // kLoading: the load it waits for
   Position at;                     // it has, or has been sent, everything before
   std::optional<uint64_t> cursor;  // the one it brought
-  bool names_life = false;         // its URL names a life: its answer may be cached
+  bool names_place = false;        // its URL names a place in a life: its answer may be cached
   Instant ends;                    // the timeout of a long-poll, the end of an SSE response
   Instant last_sent;               // SSE: for heartbeats
   size_t slot = 0;                 // in its stream's list

@@ -61,10 +61,7 @@ bool tail_matches(const WriterView& view, const AppendRequest& request) {
     case AppendRequest::Match::kOffset:
       break;
   }
-  const Offset tail = offset_at(view.lives, view.writer.tail);
-  // The zero-zero offset is the beginning of any stream, so it matches every empty one.
-  const bool wants_empty = request.match_offset == Offset{};
-  return request.match_offset == tail || (wants_empty && tail.position == Position{0});
+  return request.match_offset == offset_at(view.lives, view.writer.tail);
 }
 
 AppendDecision accept(const WriterView& view, const AppendRequest& request) {

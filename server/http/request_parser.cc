@@ -1,5 +1,6 @@
 #include "server/http/request_parser.h"
 
+#include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstring>
 #include <optional>
@@ -131,13 +132,15 @@ class RequestParser::Grammar {
     Grammar& grammar_;
   };
 
-  // "HTTP/2.0" is a version that we do not speak; "HTTP/x" is no version at all.
+  // "HTTP/2.0" is a version that we do not speak; "HTTP/x" is no version at all, and neither is
+  // what follows the space in a target that has one.
   static ErrorCode version_fault(std::string_view head_text) {
     const std::string_view line = head_text.substr(0, head_text.find('\r'));
     const std::string_view version = line.substr(line.rfind(' ') + 1);
     const auto digit = [&](size_t i) { return version[i] >= '0' && version[i] <= '9'; };
-    const bool well_formed = version.size() == 8 && version.starts_with("HTTP/") && digit(5) &&
-                             version[6] == '.' && digit(7);
+    const bool three_words = std::count(line.begin(), line.end(), ' ') == 2;
+    const bool well_formed = three_words && version.size() == 8 && version.starts_with("HTTP/") &&
+                             digit(5) && version[6] == '.' && digit(7);
     return well_formed ? ErrorCode::kHttpVersion : ErrorCode::kMalformedRequest;
   }
 

@@ -131,6 +131,7 @@ std::vector<Refusal> refusals() {
       {"no version", "GET /\r\nHost: h\r\n\r\n", bad},
       {"no target", "GET HTTP/1.1\r\nHost: h\r\n\r\n", bad},
       {"two blanks", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", bad},
+      {"a blank in the target", "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", bad},
       {"odd method", "G(T / HTTP/1.1\r\nHost: h\r\n\r\n", bad},
       {"odd version", "GET / HTTP/x.1\r\nHost: h\r\n\r\n", bad},
       {"lower-case version", "GET / http/1.1\r\nHost: h\r\n\r\n", bad},
