@@ -1,0 +1,113 @@
+// The byte format of segments: what a sealed generation's messages become, clustered by stream
+// (DESIGN §5, docs/segment-format.md). Immutable once written. Native and wasm alike; no I/O.
+//
+// A segment holds *extents*, each one stream's messages of a range of positions:
+//   [raw data of all extents, back to back][message lists][heads, one per extent][trailer]
+// Raw data comes first, so that a range of a stream is a range of the file. An extent is cut into
+// *blocks* of whole messages, the unit of checking: each block has a checksum of its data and one
+// of its message list, both kept in the extent's head, which has a checksum of its own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/types.h"
+
+namespace ds::segment {
+
+inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kTrailerBytes = 64;
+// A block ends with the message that brings it to this many bytes or messages.
+inline constexpr uint64_t kBlockBytes = 64 << 10;
+inline constexpr uint32_t kBlockMessages = 1024;
+
+// The bytes [begin, end) of one stream, and where in the file they and their head are.
+struct Extent {
+  Incarnation stream;  // whose appends these are: an owner's identity, never a fork's reader
+  Position begin;
+  Position end;
+  uint64_t data_offset = 0;
+  uint64_t head_offset = 0;
+  uint32_t head_bytes = 0;
+  uint64_t newest_ms = 0;  // when its newest message was written
+  uint64_t messages = 0;
+};
+
+struct Block {
+  Position begin;
+  Position end;
+  uint64_t data_offset = 0;  // of `begin` in the file
+  uint32_t data_crc = 0;
+  uint64_t list_offset = 0;  // of its message list in the file
+  uint32_t list_bytes = 0;
+  uint32_t list_crc = 0;
+  uint32_t messages = 0;
+};
+
+struct Head {
+  Extent extent;
+  std::vector<Block> blocks;  // in order, without gaps, at least one
+};
+
+// The last kTrailerBytes of a file.
+struct Trailer {
+  uint64_t lists_offset = 0;  // where the raw data ends
+  uint64_t heads_offset = 0;
+  uint64_t heads_bytes = 0;
+  uint32_t heads_crc = 0;
+  uint64_t extents = 0;
+  uint64_t file_bytes = 0;
+};
+
+// One message of a block, in stream order. It begins where the one before ends.
+struct Message {
+  Position end;
+  uint64_t time_ms = 0;
+};
+
+// Writes one segment: extents one after the other, each message by message. What is to be appended
+// to the file collects in `out`, which the caller empties as it likes.
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  // REQUIRES: no extent is open.
+  void begin_extent(Incarnation stream, Position begin);
+  // REQUIRES: an extent is open, and `stored` is not empty.
+  void add_message(std::string_view stored, uint64_t time_ms);
+  // REQUIRES: an extent with at least one message is open.
+  void end_extent();
+  // The lists, heads and trailer. Returns the extents, in the order in which they were written.
+  // REQUIRES: no extent is open, and there was one.
+  std::vector<Extent> finish();
+
+  // Bytes of the file so far, those still in `out` included.
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  void append(std::string_view bytes);
+  void end_block();
+
+  std::string& out_;
+  uint64_t bytes_ = 0;
+  std::vector<Head> heads_;
+  std::string lists_;                    // of all blocks; offsets are relative until finish()
+  std::vector<Message> block_messages_;  // of the open block
+  uint32_t block_crc_ = 0;               // of its data so far
+  bool open_ = false;
+};
+
+// Each returns nothing if the bytes are not intact and whole, or not of a known version.
+std::optional<Trailer> decode_trailer(std::string_view bytes);
+// `bytes` is exactly one head, [extent.head_offset, + head_bytes).
+std::optional<Head> decode_head(std::string_view bytes);
+// The heads region, for whoever goes through a whole file. `offset` is where it begins in the file.
+std::optional<std::vector<Head>> decode_heads(std::string_view bytes, const Trailer& trailer);
+// The messages of a block.
+std::optional<std::vector<Message>> decode_messages(const Block& block, std::string_view list);
+bool data_intact(const Block& block, std::string_view data);
+
+}  // namespace ds::segment
