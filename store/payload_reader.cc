@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "core/base/bytes.h"
 #include "core/base/crc32c.h"
-#include "core/stream/bytes.h"
 #include "core/stream/op_record.h"
 #include "core/stream/op_record_layout.h"
 
@@ -106,8 +106,8 @@ class RunReader {
       const uint64_t to = std::min(wanted_end, at + bytes.size());
       if (from < to) out_.append(bytes.substr(from - at, to - from));
     }
-    if (crc != stream::get_at<uint32_t>(header, stream::layout::kCrc)) return corrupt();
-    const uint64_t payload = stream::get_at<uint32_t>(header, stream::layout::kPayloadSize);
+    if (crc != get_at<uint32_t>(header, stream::layout::kCrc)) return corrupt();
+    const uint64_t payload = get_at<uint32_t>(header, stream::layout::kPayloadSize);
     if (uint64_t{piece.skip} + piece.bytes > payload) return corrupt();
     return {};
   }

@@ -1,8 +1,8 @@
 #include "core/stream/op.h"
 
 #include "core/base/assert.h"
+#include "core/base/bytes.h"
 #include "core/base/crc32c.h"
-#include "core/stream/bytes.h"
 #include "core/stream/op_record.h"
 #include "core/stream/op_record_layout.h"
 

@@ -1,7 +1,7 @@
 #include "core/stream/op_record.h"
 
+#include "core/base/bytes.h"
 #include "core/base/crc32c.h"
-#include "core/stream/bytes.h"
 #include "core/stream/op_record_layout.h"
 
 namespace ds::stream {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "core/base/bytes.h"
 #include "core/base/crc32c.h"
-#include "core/stream/bytes.h"
 
 namespace ds::stream {
 namespace {

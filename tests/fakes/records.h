@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/bytes.h"
 #include "core/base/crc32c.h"
-#include "core/stream/bytes.h"
 #include "core/stream/op_record.h"
 #include "core/stream/op_record_layout.h"
 
@@ -19,15 +19,14 @@ inline std::string make_record(uint64_t number, std::string_view payload,
                                std::string_view extras = {}) {
   std::string record(48, '\0');
   const auto size = static_cast<uint32_t>(record.size() + payload.size() + extras.size());
-  stream::put_at<uint32_t>(record, stream::layout::kSize, size);
+  put_at<uint32_t>(record, stream::layout::kSize, size);
   record[stream::layout::kType] = 1;
-  stream::put_at<uint32_t>(record, stream::layout::kPayloadSize,
-                           static_cast<uint32_t>(payload.size()));
-  stream::put_at<uint64_t>(record, stream::layout::kStream, number);
+  put_at<uint32_t>(record, stream::layout::kPayloadSize, static_cast<uint32_t>(payload.size()));
+  put_at<uint64_t>(record, stream::layout::kStream, number);
   record.append(payload);
   record.append(extras);
-  stream::put_at<uint32_t>(record, stream::layout::kCrc,
-                           crc32c(std::string_view(record).substr(stream::layout::kSize)));
+  put_at<uint32_t>(record, stream::layout::kCrc,
+                   crc32c(std::string_view(record).substr(stream::layout::kSize)));
   return record;
 }
 
