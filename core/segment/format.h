@@ -19,12 +19,14 @@
 namespace ds::segment {
 
 inline constexpr uint32_t kVersion = 1;
+inline constexpr std::string_view kMagic = "ds-segmt";
 inline constexpr uint32_t kTrailerBytes = 64;
-// A block ends with the message that brings it to this many bytes or messages.
+// A block ends with the message that brings it to this many bytes or messages. A message of this
+// many bytes or more is a block of its own: whoever reads its neighbours need not read it.
 inline constexpr uint64_t kBlockBytes = 64 << 10;
 inline constexpr uint32_t kBlockMessages = 1024;
 
-// The bytes [begin, end) of one stream, and where in the file they and their head are.
+// The messages [begin, end) of one stream, and where in the file they and their head are.
 struct Extent {
   Incarnation stream;  // whose appends these are: an owner's identity, never a fork's reader
   Position begin;
@@ -32,7 +34,7 @@ struct Extent {
   uint64_t data_offset = 0;
   uint64_t head_offset = 0;
   uint32_t head_bytes = 0;
-  uint64_t newest_ms = 0;  // when its newest message was written
+  uint64_t newest_ms = 0;  // when its newest message, the last one, was written
   uint64_t messages = 0;
 };
 
@@ -81,7 +83,7 @@ class Writer {
   // REQUIRES: an extent with at least one message is open.
   void end_extent();
   // The lists, heads and trailer. Returns the extents, in the order in which they were written.
-  // REQUIRES: no extent is open, and there was one.
+  // Nothing may be added after it. REQUIRES: no extent is open, and there was one.
   std::vector<Extent> finish();
 
   // Bytes of the file so far, those still in `out` included.
@@ -91,20 +93,37 @@ class Writer {
   void append(std::string_view bytes);
   void end_block();
 
+  // What is kept in memory is encoded: some forty bytes for a small extent.
   std::string& out_;
   uint64_t bytes_ = 0;
-  std::vector<Head> heads_;
-  std::string lists_;                    // of all blocks; offsets are relative until finish()
-  std::vector<Message> block_messages_;  // of the open block
-  uint32_t block_crc_ = 0;               // of its data so far
+  std::string lists_;  // of all blocks
+  std::string heads_;  // of the ended extents; offsets of lists count from the first one
+  uint64_t extents_ = 0;
+  // The open extent, and its open block as far as that goes.
   bool open_ = false;
+  Head head_;
+  Block block_;
+  uint64_t last_time_ms_ = 0;
 };
 
-// Each returns nothing if the bytes are not intact and whole, or not of a known version.
+enum class TrailerState : uint8_t {
+  kValid,
+  kOtherVersion,  // of a segment, and intact, but of a version that this program does not know
+  kDamaged,       // begins like a trailer, but does not check
+  kForeign,       // not a trailer
+};
+// Looks at the last kTrailerBytes of a file. `trailer` is set only if they are valid.
+TrailerState read_trailer(std::string_view bytes, Trailer* trailer);
+
+// Each returns nothing if the bytes are not intact and whole, or not of a known version. Whatever
+// the bytes are, no more memory is taken than a small multiple of their size.
 std::optional<Trailer> decode_trailer(std::string_view bytes);
-// `bytes` is exactly one head, [extent.head_offset, + head_bytes).
+// `bytes` is exactly one head, [extent.head_offset, + head_bytes). Where that was in the file is
+// known to the caller only: head_offset is 0. The caller compares the extent with the one that it
+// looked for.
 std::optional<Head> decode_head(std::string_view bytes);
-// The heads region, for whoever goes through a whole file. `offset` is where it begins in the file.
+// The heads region, for whoever goes through a whole file: [trailer.heads_offset, + heads_bytes).
+// Also checks that the extents and their lists fill the file up to there without a gap.
 std::optional<std::vector<Head>> decode_heads(std::string_view bytes, const Trailer& trailer);
 // The messages of a block.
 std::optional<std::vector<Message>> decode_messages(const Block& block, std::string_view list);
