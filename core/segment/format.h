@@ -114,6 +114,8 @@ enum class TrailerState : uint8_t {
 };
 // Looks at the last kTrailerBytes of a file. `trailer` is set only if they are valid.
 TrailerState read_trailer(std::string_view bytes, Trailer* trailer);
+// The version that a valid trailer or one of another version tells.
+uint32_t trailer_version(std::string_view bytes);
 
 // Each returns nothing if the bytes are not intact and whole, or not of a known version. Whatever
 // the bytes are, no more memory is taken than a small multiple of their size.
@@ -123,8 +125,33 @@ std::optional<Trailer> decode_trailer(std::string_view bytes);
 // looked for.
 std::optional<Head> decode_head(std::string_view bytes);
 // The heads region, for whoever goes through a whole file: [trailer.heads_offset, + heads_bytes).
-// Also checks that the extents and their lists fill the file up to there without a gap.
+// Also checks that the extents and their lists fill the file up to there without a gap. A head
+// takes far more memory than bytes: HeadsReader is for files with very many.
 std::optional<std::vector<Head>> decode_heads(std::string_view bytes, const Trailer& trailer);
+// The same, one head at a time.
+class HeadsReader {
+ public:
+  // Borrows `bytes` for its whole life.
+  HeadsReader(std::string_view bytes, const Trailer& trailer);
+  // The next intact head. Nothing behind the last one, or where the region is damaged.
+  std::optional<Head> next();
+  // Once next() has returned nothing: whether that is because of damage. It lies at `offset`, in
+  // the file, or somewhere before it if that is the end of the region.
+  bool damaged() const { return damaged_; }
+  uint64_t offset() const { return head_offset_; }
+
+ private:
+  std::string_view rest_;
+  Trailer trailer_;
+  bool damaged_;
+  // Where the next extent's head, data and first list must be.
+  uint64_t head_offset_;
+  uint64_t data_offset_ = 0;
+  uint64_t list_offset_;
+  uint64_t extents_ = 0;
+  uint32_t crc_ = 0;
+};
+
 // The messages of a block.
 std::optional<std::vector<Message>> decode_messages(const Block& block, std::string_view list);
 bool data_intact(const Block& block, std::string_view data);
