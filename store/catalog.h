@@ -45,7 +45,11 @@ struct CatalogSegment {
   uint32_t level = 0;       // 0: made from a generation; n: merged from segments of level n - 1
   bool single = false;      // one large stream alone
   uint64_t bytes = 0;       // of the file
-  uint64_t live_bytes = 0;  // of data that a stream or a fork still needs
+  uint64_t data_bytes = 0;  // of messages in it, needed or not
+  uint64_t extents = 0;     // in it, needed or not
+  // Of messages that a stream or a fork still needs: the sum of the segment's extents. Kept by the
+  // catalog; what a new segment says here is not looked at.
+  uint64_t live_bytes = 0;
 };
 
 // The facts about the whole.
@@ -58,7 +62,7 @@ struct CatalogState {
 
 // What one transaction changes. Applied in this order: removals before additions.
 struct CatalogChange {
-  std::vector<Incarnation> removed_streams;
+  std::vector<Incarnation> removed_streams;    // and all their extents
   std::vector<CatalogStream> streams;          // new ones, or new snapshots of known ones
   std::vector<CatalogExtent> removed_extents;  // by stream and begin
   std::vector<CatalogExtent> extents;
@@ -94,17 +98,24 @@ class Catalog {
   virtual Result<uint64_t, CatalogError> stream_count() = 0;
   virtual Result<std::vector<std::pair<Incarnation, Incarnation>>, CatalogError> open_pins() = 0;
 
-  // --- Extents and segments
-  // ----------------------------------------------------------------------- The extent of `owner`
-  // that holds the byte at `at`.
+  // --- Extents and segments ----------------------------------------------------------------------
+  // The extent of `owner` that holds the byte at `at`.
   virtual Result<std::optional<CatalogExtent>, CatalogError> extent_at(Incarnation owner,
                                                                        Position at) = 0;
   virtual Result<std::vector<CatalogExtent>, CatalogError> extents_of(Incarnation owner) = 0;
   virtual Result<std::vector<CatalogSegment>, CatalogError> segments() = 0;
 
-  // --- Writing: kReadWrite only
-  // --------------------------------------------------------------------
+  // --- Writing: kReadWrite only ------------------------------------------------------------------
+  // Durable when it returns. After a failure nothing of it is there; only if the disk failed in its
+  // last step may the whole of it appear after a crash.
   virtual Result<bool, CatalogError> commit(const CatalogChange& change) = 0;
+  // The same for what is too large to be in memory at once: begin, a change after the other, and
+  // finish or abandon. Reads of this connection see what has been applied so far. After a failure
+  // of any of them the transaction is abandoned already; abandoning none does nothing.
+  virtual Result<bool, CatalogError> begin() = 0;
+  virtual Result<bool, CatalogError> apply(const CatalogChange& change) = 0;
+  virtual Result<bool, CatalogError> finish() = 0;
+  virtual void abandon() = 0;
   // SQLite's own check of the file: sentences about what is wrong.
   virtual Result<std::vector<std::string>, CatalogError> check() = 0;
 };

@@ -1,0 +1,130 @@
+#include "store/sqlite.h"
+
+#include <utility>
+
+namespace ds::store {
+namespace {
+
+using Kind = CatalogError::Kind;
+
+// How long a call waits for another connection, mostly for the end of a transaction.
+constexpr int kBusyMs = 10000;
+
+Kind kind_of(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return Kind::kNoSpace;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    // A row that must not be there twice: the catalog contradicts itself or the log.
+    case SQLITE_CONSTRAINT:
+      return Kind::kCorrupt;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Kind::kBusy;
+    default:
+      return Kind::kIo;
+  }
+}
+
+// Data of a string without bytes may be null, and would bind NULL.
+const char* data_of(std::string_view value) { return value.data() != nullptr ? value.data() : ""; }
+
+std::string_view bytes_of(const void* data, int size) {
+  if (data == nullptr) return {};
+  return {static_cast<const char*>(data), static_cast<size_t>(size)};
+}
+
+}  // namespace
+
+Result<Database, CatalogError> Database::open(const std::string& path, Catalog::Mode mode) {
+  sqlite3* handle = nullptr;
+  const int flags = mode == Catalog::Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                                      : SQLITE_OPEN_READONLY;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database database(path, handle);
+  if (handle == nullptr) return CatalogError{Kind::kIo, path + ": out of memory"};
+  sqlite3_extended_result_codes(handle, 1);
+  if (code != SQLITE_OK) return database.error();
+  sqlite3_busy_timeout(handle, kBusyMs);
+  return database;
+}
+
+CatalogError Database::error() const {
+  return {kind_of(sqlite3_extended_errcode(handle_.get())),
+          path_ + ": " + sqlite3_errmsg(handle_.get())};
+}
+
+CatalogStatus Database::execute(const char* sql) {
+  if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error();
+  return true;
+}
+
+Result<int64_t, CatalogError> Database::integer(const char* sql) {
+  Statement statement;
+  const CatalogStatus prepared = statement.prepare(*this, sql);
+  if (!prepared.ok()) return prepared.error();
+  Query query(statement);
+  const auto row = query.next();
+  if (!row.ok()) return row.error();
+  return *row ? static_cast<int64_t>(query.integer_at(0)) : int64_t{0};
+}
+
+CatalogStatus Statement::prepare(const Database& database, const char* sql) {
+  sqlite3_stmt* handle = nullptr;
+  const int code =
+      sqlite3_prepare_v3(database.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
+  database_ = &database;
+  handle_.reset(handle);
+  if (code != SQLITE_OK) return database.error();
+  return true;
+}
+
+Query& Query::integer(uint64_t value) {
+  sqlite3_bind_int64(handle_, ++bound_, static_cast<int64_t>(value));
+  return *this;
+}
+
+Query& Query::null() {
+  sqlite3_bind_null(handle_, ++bound_);
+  return *this;
+}
+
+Query& Query::text(std::string_view value) {
+  sqlite3_bind_text64(handle_, ++bound_, data_of(value), value.size(), SQLITE_STATIC, SQLITE_UTF8);
+  return *this;
+}
+
+Query& Query::blob(std::string_view value) {
+  sqlite3_bind_blob64(handle_, ++bound_, data_of(value), value.size(), SQLITE_STATIC);
+  return *this;
+}
+
+Result<bool, CatalogError> Query::next() {
+  switch (sqlite3_step(handle_)) {
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      return false;
+    default:
+      return database_.error();
+  }
+}
+
+CatalogStatus Query::run() {
+  const auto row = next();
+  if (!row.ok()) return row.error();
+  return true;
+}
+
+std::string_view Query::text_at(int column) const {
+  const unsigned char* data = sqlite3_column_text(handle_, column);
+  return bytes_of(data, sqlite3_column_bytes(handle_, column));
+}
+
+std::string_view Query::blob_at(int column) const {
+  const void* data = sqlite3_column_blob(handle_, column);
+  return bytes_of(data, sqlite3_column_bytes(handle_, column));
+}
+
+}  // namespace ds::store
