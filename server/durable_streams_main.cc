@@ -1,11 +1,13 @@
-// durable-streams serve | version | help
+// durable-streams serve | segment inspect | version | help
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "server/commands/segment.h"
 #include "server/config/load.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -88,6 +90,32 @@ int serve(const CLI::App& command, const Flags& flags) {
   return server.run();
 }
 
+struct InspectArguments {
+  std::string path;
+  bool messages = false;
+};
+
+CLI::App* declare_inspect(CLI::App& app, InspectArguments& arguments) {
+  CLI::App* segment = app.add_subcommand("segment", "Look at segments, the files of sealed data");
+  segment->require_subcommand(1);
+  CLI::App* inspect =
+      segment->add_subcommand("inspect", "Print what a segment holds and check every byte of it");
+  inspect->add_option("file", arguments.path, "Segment, as in DATA_DIR/segments")
+      ->type_name("FILE")
+      ->required();
+  inspect->add_flag("--messages", arguments.messages, "Print each message's range and time too");
+  inspect->footer("Exit code 0: intact. 1: damaged, or not a segment that can be read.");
+  return inspect;
+}
+
+int inspect(const InspectArguments& arguments) {
+  const auto print_to = [](std::FILE* file) {
+    return [file](std::string_view text) { std::fwrite(text.data(), 1, text.size(), file); };
+  };
+  return ds::server::inspect_segment(arguments.path, arguments.messages, print_to(stdout),
+                                     print_to(stderr));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -102,10 +130,12 @@ int main(int argc, char** argv) {
       "--config file (data-dir = \"...\"); flags win over the environment, the environment over\n"
       "the file. Durations: 500ms, 30s, 2m. Sizes: 64KiB, 1MiB, 512MB.");
   declare_flags(*serve_command, flags);
+  InspectArguments inspect_arguments;
+  const CLI::App* inspect_command = declare_inspect(app, inspect_arguments);
   CLI::App* version_command = app.add_subcommand("version", "Print the version");
   CLI::App* help_command = app.add_subcommand("help", "Print help, or a subcommand's");
   std::string topic;
-  help_command->add_option("command", topic, "serve, version or help");
+  help_command->add_option("command", topic, "serve, segment, version or help");
   try {
     app.parse(argc, argv);
     if (version_command->parsed()) {
@@ -117,6 +147,7 @@ int main(int argc, char** argv) {
       std::fputs(about->help().c_str(), stdout);
       return 0;
     }
+    if (inspect_command->parsed()) return inspect(inspect_arguments);
     return serve(*serve_command, flags);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);

@@ -294,4 +294,13 @@ Result<std::unique_ptr<ports::Directory>, IoError> open_posix_directory(const st
                                                                 : trimmed.substr(slash + 1));
 }
 
+Result<std::unique_ptr<ports::File>, IoError> open_posix_file(const std::string& path) {
+  // Not blocking: a pipe would wait for its other end.
+  Descriptor fd(open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK));
+  struct stat info {};
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return from_errno(errno);
+  if (!S_ISREG(info.st_mode)) return IoError::kFailed;
+  return std::unique_ptr<ports::File>(std::make_unique<PosixFile>(std::move(fd)));
+}
+
 }  // namespace ds::server

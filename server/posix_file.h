@@ -16,4 +16,7 @@ namespace ds::server {
 Result<std::unique_ptr<ports::Directory>, ports::IoError> open_posix_directory(
     const std::string& path);
 
+// The file at `path`, for reading only. kFailed if it is a directory, a device or the like.
+Result<std::unique_ptr<ports::File>, ports::IoError> open_posix_file(const std::string& path);
+
 }  // namespace ds::server

@@ -28,6 +28,16 @@ HeadsReader::HeadsReader(std::string_view bytes, const Trailer& trailer)
       head_offset_(trailer.heads_offset),
       list_offset_(trailer.lists_offset) {}
 
+// Whether its data and lists lie behind those of the extent before, and where they must.
+bool HeadsReader::follows(const Head& head) {
+  const Block& last = head.blocks.back();
+  if (head.extent.data_offset != data_offset_) return false;
+  if (head.blocks.front().list_offset != list_offset_) return false;
+  data_offset_ = last.data_offset + (last.end - last.begin);
+  list_offset_ = last.list_offset + last.list_bytes;
+  return data_offset_ <= trailer_.lists_offset && list_offset_ <= trailer_.heads_offset;
+}
+
 std::optional<Head> HeadsReader::next() {
   if (damaged_) return std::nullopt;
   if (rest_.empty()) {
@@ -36,17 +46,13 @@ std::optional<Head> HeadsReader::next() {
     return std::nullopt;
   }
   auto head = take_head(rest_);
-  if (!head || head->extent.data_offset != data_offset_ ||
-      head->blocks.front().list_offset != list_offset_) {
+  if (!head || !follows(*head)) {
     damaged_ = true;
     return std::nullopt;
   }
-  const Block& last = head->blocks.back();
   const uint32_t size = head->extent.head_bytes;
   head->extent.head_offset = head_offset_;
   head_offset_ += size;
-  data_offset_ += head->extent.end - head->extent.begin;
-  list_offset_ = last.list_offset + last.list_bytes;
   crc_ = crc32c(rest_.substr(0, size), crc_);
   rest_.remove_prefix(size);
   ++extents_;

@@ -133,7 +133,8 @@ class HeadsReader {
  public:
   // Borrows `bytes` for its whole life.
   HeadsReader(std::string_view bytes, const Trailer& trailer);
-  // The next intact head. Nothing behind the last one, or where the region is damaged.
+  // The next intact head, whose data and lists lie in the regions for them. Nothing behind the last
+  // one, or where the heads are damaged.
   std::optional<Head> next();
   // Once next() has returned nothing: whether that is because of damage. It lies at `offset`, in
   // the file, or somewhere before it if that is the end of the region.
@@ -141,6 +142,8 @@ class HeadsReader {
   uint64_t offset() const { return head_offset_; }
 
  private:
+  bool follows(const Head& head);
+
   std::string_view rest_;
   Trailer trailer_;
   bool damaged_;
