@@ -8,10 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/crc32c.h"
-#include "core/stream/op_record.h"
 #include "store/file_view.h"
 #include "store/generation_files.h"
+#include "store/generation_scan.h"
 
 namespace ds::store {
 
@@ -20,31 +19,6 @@ using ports::IoStatus;
 using Kind = LogProblem::Kind;
 
 namespace {
-
-// Either nothing, or what stops the recovery.
-using Problem = std::optional<LogProblem>;
-
-std::string place(uint32_t generation, uint64_t position) {
-  return generation_name(generation) + " at byte " + std::to_string(position);
-}
-
-LogProblem corrupt(uint32_t generation, uint64_t position, const std::string& what) {
-  return {Kind::kCorrupt, place(generation, position) + ": " + what};
-}
-
-LogProblem io_problem(const std::string& what, IoError error) {
-  return {error == IoError::kLocked ? Kind::kLocked : Kind::kIo,
-          what + ": " + io_error_text(error)};
-}
-
-// One generation's file as it was found.
-struct Found {
-  uint32_t generation = 0;
-  std::unique_ptr<ports::File> file;
-  uint64_t file_bytes = 0;
-  HeaderState state = HeaderState::kForeign;
-  GenerationHeader header;
-};
 
 // A frame that is not known to have been synced.
 struct Unproven {
@@ -65,7 +39,7 @@ class Recoverer {
     if (!problem) problem = repair();
     if (problem) return *problem;
     if (!found_.empty()) {
-      Found& last = found_.back();
+      GenerationFile& last = found_.back();
       log_.header = last.header;
       log_.file = std::move(last.file);
     }
@@ -76,7 +50,7 @@ class Recoverer {
  private:
   Problem find_files() {
     auto names = directory_.list();
-    if (!names.ok()) return io_problem("cannot list the log's directory", names.error());
+    if (!names.ok()) return log_io_problem("cannot list the log's directory", names.error());
     std::vector<uint32_t> generations;
     for (const std::string& name : *names) {
       if (name == kLockName) continue;
@@ -101,78 +75,37 @@ class Recoverer {
       ++expected;
     }
     for (const uint32_t generation : generations) {
-      const Problem problem = open_file(generation);
-      if (problem) return problem;
+      auto found = open_generation(directory_, generation);
+      if (!found.ok()) return found.error();
+      found_.push_back(std::move(found).value());
     }
-    return std::nullopt;
-  }
-
-  Problem open_file(uint32_t generation) {
-    const std::string name = generation_name(generation);
-    auto file = directory_.open(name, ports::Directory::Open::kExisting);
-    if (!file.ok()) return io_problem("cannot open " + name, file.error());
-    Found found;
-    found.generation = generation;
-    found.file = std::move(file).value();
-    const auto size = found.file->size();
-    if (!size.ok()) return io_problem("cannot read " + name, size.error());
-    found.file_bytes = *size;
-    char header[kGenerationHeaderBytes] = {};
-    const auto got = found.file->read_at(0, header, sizeof header);
-    if (!got.ok()) return io_problem("cannot read " + name, got.error());
-    found.state = decode_generation_header({header, *got}, &found.header);
-    if (found.state == HeaderState::kOtherVersion) {
-      return LogProblem{Kind::kRefused, name + " was written by another version of this program"};
-    }
-    if (found.state == HeaderState::kValid) {
-      if (found.header.generation != generation) {
-        return corrupt(generation, 0,
-                       "this is generation " + std::to_string(found.header.generation));
-      }
-      if (found.file_bytes < found.header.file_bytes) {
-        return corrupt(generation, found.file_bytes, "the end of the file is missing");
-      }
-    }
-    found_.push_back(std::move(found));
     return std::nullopt;
   }
 
   // Only the last file may have no header, if it was prepared and not begun. A header is durable
   // before anything is written behind it: so there is nothing there.
   Problem look_at_last() {
-    Found& last = found_.back();
+    GenerationFile& last = found_.back();
     if (last.state == HeaderState::kValid) return std::nullopt;
     const bool damaged = last.state == HeaderState::kDamaged;
     if (last.file_bytes < kGenerationBytesMin) return not_a_generation(last);
     FileView view(*last.file, last.file_bytes);
     const auto end = end_of_data(view, kGenerationHeaderBytes);
-    if (!end.ok()) return read_problem(last, end.error());
+    if (!end.ok()) return generation_read_problem(last.generation, end.error());
     if (*end > kGenerationHeaderBytes) {
       const auto header = view.bytes(0, kGenerationHeaderBytes);
-      if (!header.ok()) return read_problem(last, header.error());
+      if (!header.ok()) return generation_read_problem(last.generation, header.error());
       const bool erased = header->find_first_not_of('\0') == std::string_view::npos;
-      if (damaged || erased) return corrupt(last.generation, 0, "the header is damaged");
+      if (damaged || erased) return corrupt_log(last.generation, 0, "the header is damaged");
       return not_a_generation(last);
     }
     log_.next_file = std::move(last.file);
     log_.next_bytes = last.file_bytes;
     found_.pop_back();
     if (found_.empty() && options_.first_generation > 1) {
-      return corrupt(options_.first_generation, 0, "the header is damaged");
+      return corrupt_log(options_.first_generation, 0, "the header is damaged");
     }
     return std::nullopt;
-  }
-
-  static LogProblem not_a_generation(const Found& found) {
-    const std::string name = generation_name(found.generation);
-    if (found.state == HeaderState::kForeign) {
-      return {Kind::kForeign, name + " is not a generation of a log"};
-    }
-    return corrupt(found.generation, 0, "the header is damaged");
-  }
-
-  static LogProblem read_problem(const Found& found, IoError error) {
-    return io_problem("cannot read " + generation_name(found.generation), error);
   }
 
   // One past the last byte from `from` on that is not zero; `from` if there is none.
@@ -194,19 +127,19 @@ class Recoverer {
 
   Problem walk_generations() {
     for (size_t i = 0; i < found_.size(); ++i) {
-      Found& found = found_[i];
+      GenerationFile& found = found_[i];
       if (found.state != HeaderState::kValid) return not_a_generation(found);
       const uint64_t first = found.header.first_sequence;
       if (i == 0) {
         if (found.generation == 1 && first != 1) {
-          return corrupt(1, 0, "begins with frame " + std::to_string(first));
+          return corrupt_log(1, 0, "begins with frame " + std::to_string(first));
         }
         log_.next_sequence = first;
       }
       if (first != log_.next_sequence) {
-        return corrupt(found.generation, 0,
-                       "begins with frame " + std::to_string(first) + " instead of " +
-                           std::to_string(log_.next_sequence));
+        return corrupt_log(found.generation, 0,
+                           "begins with frame " + std::to_string(first) + " instead of " +
+                               std::to_string(log_.next_sequence));
       }
       const bool last = i + 1 == found_.size();
       if (!last && found_[i + 1].state != HeaderState::kValid) {
@@ -224,92 +157,56 @@ class Recoverer {
   }
 
   // Replays the frames of one generation up to, and without, sequence `end`.
-  Problem walk(const Found& found, uint64_t end) {
-    FileView view(*found.file, found.file_bytes);
-    log_.position = kGenerationHeaderBytes;
+  Problem walk(const GenerationFile& found, uint64_t end) {
+    FrameScanner scanner(found, log_.next_sequence);
+    log_.position = scanner.position();
     unproven_.clear();
     while (log_.next_sequence < end) {
-      std::optional<FrameHeader> header;
-      std::string_view payload;
-      const Problem problem = look_at_frame(found, view, &header, &payload);
-      if (problem) return problem;
-      if (!header) {
-        if (end == UINT64_MAX) return check_tail(found, view);
-        return corrupt(found.generation, log_.position,
-                       "frame " + std::to_string(log_.next_sequence) + " is damaged");
+      const auto frame = scanner.next();
+      if (!frame.ok()) return frame.error();
+      log_.position = scanner.position();
+      if (!*frame) {
+        if (end == UINT64_MAX) return check_tail(found, scanner.view());
+        return corrupt_log(found.generation, log_.position,
+                           "frame " + std::to_string(log_.next_sequence) + " is damaged");
       }
-      const Problem refused = replay_frame(found, payload);
+      const Problem refused = replay_frame(found, **frame);
       if (refused) return refused;
-      unproven_.push_back({header->sequence, log_.position});
-      while (!unproven_.empty() && unproven_.front().sequence <= header->synced_through) {
+      const FrameHeader& header = (*frame)->header;
+      unproven_.push_back({header.sequence, (*frame)->position});
+      while (!unproven_.empty() && unproven_.front().sequence <= header.synced_through) {
         unproven_.pop_front();
       }
-      log_.last_flags = header->flags;
-      log_.position += frame_bytes(header->payload_bytes);
-      ++log_.next_sequence;
+      log_.last_flags = header.flags;
+      log_.next_sequence = scanner.next_sequence();
       ++recovery_.frames;
     }
     return std::nullopt;
   }
 
-  // The frame at the current position; no header if there is none that checks.
-  Problem look_at_frame(const Found& found, FileView& view, std::optional<FrameHeader>* header,
-                        std::string_view* payload) {
-    const auto bytes = view.bytes(log_.position, kFrameHeaderBytes);
-    if (!bytes.ok()) return read_problem(found, bytes.error());
-    std::optional<FrameHeader> frame = decode_frame_header(*bytes);
-    if (!frame || frame->salt != found.header.salt || frame->generation != found.generation) {
-      return std::nullopt;
-    }
-    if (frame->sequence != log_.next_sequence) {
-      return corrupt(found.generation, log_.position,
-                     "frame " + std::to_string(frame->sequence) + " where frame " +
-                         std::to_string(log_.next_sequence) + " should be");
-    }
-    const uint64_t size = frame_bytes(frame->payload_bytes) - kFrameHeaderBytes;
-    const auto body = view.bytes(log_.position + kFrameHeaderBytes, size);
-    if (!body.ok()) return read_problem(found, body.error());
-    if (body->size() != size || crc32c(*body) != frame->payload_crc) return std::nullopt;
-    *payload = body->substr(0, frame->payload_bytes);
-    *header = frame;
-    return std::nullopt;
-  }
-
-  Problem replay_frame(const Found& found, std::string_view payload) {
-    uint64_t at = log_.position + kFrameHeaderBytes;
-    while (!payload.empty()) {
-      const std::optional<uint32_t> size = payload.size() < stream::kRecordHeaderBytes
-                                               ? std::nullopt
-                                               : stream::peek_record_size(payload);
-      if (!size || *size > payload.size() || !stream::record_intact(payload.substr(0, *size))) {
-        return corrupt(found.generation, at, "a record is damaged");
-      }
-      if (!replay_(payload.substr(0, *size),
-                   log_position(found.generation, static_cast<uint32_t>(at)))) {
-        return corrupt(found.generation, at, "a record does not follow from the ones before it");
-      }
-      payload.remove_prefix(*size);
-      at += *size;
-      ++recovery_.records;
-      recovery_.bytes += *size;
-    }
-    return std::nullopt;
+  Problem replay_frame(const GenerationFile& found, const FrameScanner::Frame& frame) {
+    return for_each_record(found.generation, frame,
+                           [this](std::string_view record, LogPosition at) {
+                             ++recovery_.records;
+                             recovery_.bytes += record.size();
+                             return replay_(record, at);
+                           });
   }
 
   // Something behind the last frame: torn by a crash, or damage to frames that had been synced?
   // A later frame that was written after the missing one had been synced tells.
-  Problem check_tail(const Found& found, FileView& view) {
+  Problem check_tail(const GenerationFile& found, FileView& view) {
     const uint64_t missing = log_.next_sequence;
     tail_end_ = log_.position;
     for (uint64_t at = log_.position; at < found.file_bytes;) {
       const auto bytes = view.bytes(at, FileView::kStepBytes);
-      if (!bytes.ok()) return read_problem(found, bytes.error());
+      if (!bytes.ok()) return generation_read_problem(found.generation, bytes.error());
       if (bytes->empty()) break;
       if ((*bytes)[0] != '\0' ||
           std::memcmp(bytes->data(), bytes->data() + 1, bytes->size() - 1) != 0) {
         tail_end_ = at + bytes->find_last_not_of('\0') + 1;
         if (proves_sync_of(missing, found, *bytes)) {
-          return corrupt(
+          return corrupt_log(
               found.generation, log_.position,
               "frame " + std::to_string(missing) + " is damaged, and there are frames behind it");
         }
@@ -324,7 +221,8 @@ class Recoverer {
 
   // Whether `bytes`, which begin at a multiple of kFrameAlignment in the file, hold a frame header
   // that says that frame `missing` was synced.
-  static bool proves_sync_of(uint64_t missing, const Found& found, std::string_view bytes) {
+  static bool proves_sync_of(uint64_t missing, const GenerationFile& found,
+                             std::string_view bytes) {
     char salt[sizeof(uint64_t)];
     for (size_t i = 0; i < sizeof salt; ++i) {
       salt[i] = static_cast<char>(found.header.salt >> (8 * i));
@@ -344,12 +242,12 @@ class Recoverer {
   Problem repair() {
     if (unfinished_) {
       const IoStatus removed = directory_.remove(kUnfinishedName);
-      if (!removed.ok()) return io_problem("cannot remove an unfinished file", removed.error());
+      if (!removed.ok()) return log_io_problem("cannot remove an unfinished file", removed.error());
     }
     IoStatus status = directory_.sync();
     if (status.ok() && log_.next_file != nullptr) status = erase_header(*log_.next_file);
     if (status.ok() && !found_.empty()) status = repair_end(*found_.back().file);
-    if (!status.ok()) return io_problem("cannot repair the end of the log", status.error());
+    if (!status.ok()) return log_io_problem("cannot repair the end of the log", status.error());
     return std::nullopt;
   }
 
@@ -383,7 +281,7 @@ class Recoverer {
   const OpLog::ReplayFn& replay_;
   OpLog::Recovery& recovery_;
   RecoveredLog log_;
-  std::vector<Found> found_;
+  std::vector<GenerationFile> found_;
   std::deque<Unproven> unproven_;  // of the generation walked last
   uint64_t tail_end_ = 0;          // one past the last byte that is not zero
   bool unfinished_ = false;
