@@ -24,7 +24,7 @@ void Loop::submit(engine::RequestId id, uint32_t owner, const wire::RequestText&
   if (owner == index_) {
     engine_->on_request(id, text, now_, actions_);
   } else {
-    to_engine(owner, std::make_unique<OwnedRequest>(id, text));
+    to_engine(owner, std::make_unique<engine::OwnedRequest>(id, text));
   }
 }
 
@@ -51,7 +51,7 @@ void Loop::to_engine(uint32_t owner, ToEngine&& message) {
 }
 
 void Loop::handle(ToEngine& message) {
-  if (auto* request = std::get_if<std::unique_ptr<OwnedRequest>>(&message)) {
+  if (auto* request = std::get_if<std::unique_ptr<engine::OwnedRequest>>(&message)) {
     engine_->on_request((*request)->id, (*request)->text, now_, actions_);
   } else if (const auto* gone = std::get_if<ClientGone>(&message)) {
     engine_->on_disconnect(gone->id);

@@ -13,19 +13,11 @@
 #include <vector>
 
 #include "core/engine/actions.h"
+#include "core/engine/owned_request.h"
 #include "core/wire/request.h"
 #include "server/http/connection.h"
 
 namespace ds::server {
-
-// A request with bytes of its own, on its way to another loop.
-struct OwnedRequest {
-  OwnedRequest(engine::RequestId request_id, const wire::RequestText& request);
-
-  engine::RequestId id;
-  wire::RequestText text;  // views into bytes
-  std::string bytes;
-};
 
 struct ReaderLagging {
   engine::RequestId id;
@@ -39,7 +31,7 @@ struct ClientGone {
 };
 
 // For the engine of a loop. Order matters: a request comes before the end of its client.
-using ToEngine = std::variant<std::unique_ptr<OwnedRequest>, ClientGone, ReaderLagging, ReaderReady,
+using ToEngine = std::variant<std::unique_ptr<engine::OwnedRequest>, ClientGone, ReaderLagging, ReaderReady,
                               engine::PeerMessage>;
 
 struct CommitEnd {

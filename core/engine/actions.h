@@ -10,6 +10,7 @@
 
 #include "core/base/slice.h"
 #include "core/base/types.h"
+#include "core/segment/sealed_read.h"
 #include "core/stream/fork_link.h"
 #include "core/wire/response.h"
 
@@ -65,13 +66,35 @@ struct Load {
   std::vector<LoadPiece> pieces;
 };
 
+// Read sealed messages, off the event loop, and report with Engine::on_sealed_read.
+struct ReadSealed {
+  uint64_t load_id = 0;
+  segment::SealedRead read;
+};
+
+// How a Load or ReadSealed ended.
+enum class LoadOutcome : uint8_t {
+  kDone,
+  kGone,     // its generation has been sealed and removed: look again
+  kFailed,   // I/O error, or too much to do
+  kCorrupt,  // what is stored there is missing or fails its checksum
+};
+
+// Look a stream up in the catalog, by its path, or by its identity if the path is empty, and report
+// with Engine::on_found.
+struct Find {
+  uint64_t find_id = 0;
+  std::string path;
+  Incarnation stream;
+};
+
 // A message to the engine that owns `to_path_hash` (perhaps this one): forks (DESIGN §5).
 struct PeerMessage {
   uint64_t to_path_hash = 0;
   std::variant<stream::PinRequest, stream::PinReply, stream::Unpin> body;
 };
 
-using Action = std::variant<Respond, OpenSse, SendSse, EndSse, Load, PeerMessage>;
+using Action = std::variant<Respond, OpenSse, SendSse, EndSse, Load, ReadSealed, Find, PeerMessage>;
 using Actions = std::vector<Action>;
 
 // Ops that wait to become durable, encoded as records back to back (core/stream/op_record.h).

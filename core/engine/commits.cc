@@ -130,6 +130,7 @@ void Engine::Impl::advance_pending(StreamEntry& stream, const Op& op) {
       pending.new_life = stream::LifeSpan{op.position, *op.new_life, true};
       break;
     case OpType::kTouch:
+    case OpType::kTrim:
       break;
   }
 }
@@ -156,7 +157,7 @@ void Engine::Impl::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPositi
   PendingBatch batch = std::move(batches_.front());
   batches_.pop_front();
   stats_.pending_ops -= batch.ops;
-  cache_.push(first_record, batch.shared);
+  cache_.push(first_record, batch.shared, cache_budget());
   for (Entry& entry : batch.entries) {
     if (entry.has_op) apply_entry(entry, *batch.shared, first_record);
     complete(entry);
@@ -173,14 +174,18 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
   const std::string_view record = record_at(records, entry.record);
   const std::optional<Op> op = stream::decode_record_unchecked(record);
   DS_ASSERT(op.has_value());
-  const bool applied = stream::apply(stream.state, *op, first_record + entry.record);
+  const LogPosition at = first_record + entry.record;
+  const size_t indexed_before = stream.state.index.size();
+  const bool applied = stream::apply(stream.state, *op, at);
   DS_ASSERT(applied);
+  stream.last_generation = at.generation();
+  indexed_ += stream.state.index.size() - indexed_before;
   stream.pending.ops--;
   if (stream.pending.ops == 0) stream.pending.producers.clear();
   switch (op->type) {
     case OpType::kCreate:
       stream.pending.created = false;
-      arm_expiry(stream);
+      arm_expiry(stream, op->time);
       break;
     case OpType::kAppend:
     case OpType::kClose:
@@ -201,6 +206,7 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
       break;
     case OpType::kPin:
     case OpType::kUnpin:
+    case OpType::kTrim:
       break;
   }
   if (stream.state.gone) {

@@ -15,6 +15,12 @@ struct EngineConfig {
   uint64_t max_chunk_bytes = 1 << 20;
   // Bytes of recent batches kept for readers. Older bytes are read back from the log.
   uint64_t tail_cache_bytes = 64 << 20;
+  // Whether streams are sealed: those that are not in memory may be in the catalog.
+  bool has_catalog = false;
+  // Streams that are wholly sealed leave the memory when nobody has used them for this long, or
+  // sooner if more than `memory_bytes` are in use.
+  Duration evict_after = seconds(10);
+  uint64_t memory_bytes = 1 << 30;
   // Whether bytes can be read back at all; without it (memory durability) the cache has no bound.
   bool can_load = true;
   Duration long_poll_timeout = seconds(30);
@@ -30,6 +36,8 @@ struct EngineConfig {
   uint32_t live_readers_max = 1000000;
   // Reads waiting for the disk at one engine; more get 503.
   uint32_t pending_loads_max = 1024;
+  // Requests, at one engine, that wait for their stream to be looked up; more get 503.
+  uint32_t pending_finds_max = 65536;
 };
 
 }  // namespace ds::engine

@@ -12,10 +12,14 @@ bool Engine::replay(std::string_view record, LogPosition at, Peers& peers) {
   return impl_->replay(record, at, peers);
 }
 
-void Engine::finish_replay(Instant now, Incarnation highest_life, bool lost_writes, Peers& peers,
-                           Actions& out) {
+void Engine::recover_pin(Incarnation source, Incarnation child, Peers& peers) {
+  impl_->recover_pin(source, child, peers);
+}
+
+void Engine::finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
+                           uint32_t sealed_through, Peers& peers, Actions& out) {
   impl_->out = &out;
-  impl_->finish_replay(now, highest_life, lost_writes, peers);
+  impl_->finish_replay(now, highest_life, lost_life, sealed_through, peers);
 }
 
 Incarnation Engine::highest_life() const { return impl_->highest_life(); }
@@ -42,10 +46,37 @@ void Engine::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition fir
   impl_->on_commit(batch_id, outcome, first_record, now);
 }
 
-void Engine::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now,
+void Engine::on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes, Instant now,
                        Actions& out) {
   impl_->out = &out;
-  impl_->on_loaded(load_id, std::move(bytes), corrupt, now);
+  impl_->on_loaded(load_id, outcome, std::move(bytes), now);
+}
+
+void Engine::on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment::SealedChunk chunk,
+                            Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_sealed_read(load_id, outcome, std::move(chunk), now);
+}
+
+void Engine::on_found(uint64_t find_id, Found found, std::string_view snapshot, Instant now,
+                      Actions& out) {
+  impl_->out = &out;
+  impl_->on_found(find_id, found, snapshot, now);
+}
+
+void Engine::on_sealed(uint32_t generation, std::span<const Incarnation> streams, bool last_part,
+                       Instant now) {
+  impl_->on_sealed(generation, streams, last_part, now);
+}
+
+void Engine::on_due(Incarnation stream, Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_due(stream, now);
+}
+
+void Engine::on_trim(Incarnation stream, Position earliest, Instant now, Actions& out) {
+  impl_->out = &out;
+  impl_->on_trim(stream, earliest, now);
 }
 
 void Engine::on_peer(const PeerMessage& message, Instant now, Actions& out) {

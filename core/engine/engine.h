@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "core/base/hash.h"
@@ -39,17 +41,24 @@ class Engine {
    public:
     virtual ~Peers() = default;
     virtual Engine& owner_of(uint64_t path_hash) = 0;
+    // The snapshot of a stream whose earlier ops have been sealed; nothing if there is none.
+    virtual std::optional<std::string> sealed_snapshot(Incarnation stream) = 0;
   };
 
   // One record of the log, in log order, at the engine that owns its path hash. False if the record
   // cannot follow what was replayed before: the log is corrupt or not ours.
   [[nodiscard]] bool replay(std::string_view record, LogPosition at, Peers& peers);
 
+  // Forks that were pinned in sealed generations but whose creation has not been sealed: at the
+  // engine that owns the source, after the replay.
+  void recover_pin(Incarnation source, Incarnation child, Peers& peers);
+
   // All records have been replayed at all engines. `highest_life` is the highest life known to any
-  // of them; `lost_writes` says that answered ops may be missing (relaxed durability after a
-  // crash), so that every stream goes on under a new life.
-  void finish_replay(Instant now, Incarnation highest_life, bool lost_writes, Peers& peers,
-                     Actions& out);
+  // of them or to the catalog. Streams whose newest life is before `lost_life` may have lost
+  // answered writes (relaxed durability after a crash) and go on under a new life.
+  // `sealed_through`: the last generation that has been sealed.
+  void finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
+                     uint32_t sealed_through, Peers& peers, Actions& out);
   Incarnation highest_life() const;
 
   // --- Events -----------------------------------------------------------------------------------
@@ -72,8 +81,27 @@ class Engine {
   void on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition first_record, Instant now,
                  Actions& out);
 
-  // The result of a Load; nothing if it failed, `corrupt` if what is there fails its checksum.
-  void on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now, Actions& out);
+  // The result of a Load: its bytes if it is kDone.
+  void on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes, Instant now,
+                 Actions& out);
+  // The result of a ReadSealed: `chunk` counts if it is kDone.
+  void on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment::SealedChunk chunk,
+                      Instant now, Actions& out);
+
+  // The result of a Find: the snapshot, or nothing if the catalog has no such stream.
+  enum class Found : uint8_t { kYes, kNo, kFailed, kCorrupt };
+  void on_found(uint64_t find_id, Found found, std::string_view snapshot, Instant now,
+                Actions& out);
+
+  // A generation has been sealed; `streams` are those of this engine that it touched, perhaps in
+  // several parts. Once the last part has been taken by every engine the generation's file is not
+  // read any more.
+  void on_sealed(uint32_t generation, std::span<const Incarnation> streams, bool last_part,
+                 Instant now);
+  // A stream that may not be in memory has reached the time when it may expire.
+  void on_due(Incarnation stream, Instant now, Actions& out);
+  // Retention: what the stream has before `earliest`, a message end, is to go.
+  void on_trim(Incarnation stream, Position earliest, Instant now, Actions& out);
 
   void on_peer(const PeerMessage& message, Instant now, Actions& out);
 
@@ -104,6 +132,9 @@ class Engine {
     uint64_t cache_misses = 0;  // reads that needed one
     uint64_t expired_streams = 0;
     uint64_t lagging_readers = 0;  // readers that fell behind, in total
+    uint64_t finds = 0;            // streams looked up in the catalog
+    uint64_t evictions = 0;        // streams that left the memory
+    uint64_t memory_bytes = 0;     // estimate: streams, index and cache
   };
   Stats stats() const;
 

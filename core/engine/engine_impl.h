@@ -1,16 +1,23 @@
 // The inside of an Engine, cut by verb: requests.cc (dispatch, create, append, delete), reads.cc
-// (catch-up, HEAD), live.cc (long-poll, SSE), forks.cc (pins), commits.cc (batches and their end),
-// lifecycle.cc (time, expiry, recovery).
+// (catch-up, HEAD), chunk_reads.cc (reads from disk), live.cc (long-poll, SSE), forks.cc (pins),
+// commits.cc (batches and their end), lifecycle.cc (time, expiry, recovery), cold.cc (streams that
+// are not in memory).
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/engine/engine.h"
+#include "core/engine/owned_request.h"
 #include "core/engine/reader.h"
 #include "core/engine/record_cache.h"
 #include "core/engine/stream_entry.h"
@@ -26,14 +33,23 @@ class Engine::Impl {
 
   // Engine's events, documented there.
   bool replay(std::string_view record, LogPosition at, Peers& peers);
-  void finish_replay(Instant now, Incarnation highest_life, bool lost_writes, Peers& peers);
+  void recover_pin(Incarnation source, Incarnation child, Peers& peers);
+  void finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
+                     uint32_t sealed_through, Peers& peers);
   Incarnation highest_life() const { return last_life_; }
   void on_request(RequestId id, const wire::RequestText& text, Instant now);
   void on_disconnect(RequestId id);
   void on_reader_lagging(RequestId id, Position accepted);
   void on_reader_ready(RequestId id, Instant now);
   void on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition first_record, Instant now);
-  void on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now);
+  void on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes, Instant now);
+  void on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment::SealedChunk chunk,
+                      Instant now);
+  void on_found(uint64_t find_id, Engine::Found found, std::string_view snapshot, Instant now);
+  void on_sealed(uint32_t generation, std::span<const Incarnation> streams, bool last_part,
+                 Instant now);
+  void on_due(Incarnation stream, Instant now);
+  void on_trim(Incarnation id, Position earliest, Instant now);
   void on_peer(const PeerMessage& message, Instant now);
   void on_time(Instant now);
   Instant next_deadline() const { return timers_.next(); }
@@ -112,6 +128,7 @@ class Engine::Impl {
   void forget_stream(StreamEntry& stream);
   Incarnation next_life(Instant now);
 
+  void dispatch(RequestId id, const wire::RequestText& text, Instant now);
   void create(RequestId id, const wire::RequestText& text, const wire::CreateRequest& request,
               Instant now);
   void append(RequestId id, std::string_view path, const wire::AppendRequest& request, Instant now);
@@ -122,6 +139,7 @@ class Engine::Impl {
     std::string_view content_type;
     std::optional<uint64_t> ttl_seconds;
     std::optional<Instant> expires_at;
+    stream::Retention retention;
     bool closed = false;
     std::string location;
   };
@@ -139,11 +157,15 @@ class Engine::Impl {
   bool expired(const StreamEntry& stream, Instant now) const { return stream.expiry() <= now; }
   // Begins the expiry of a stream that is due, unless somebody reads it.
   void expire_if_due(StreamEntry& stream, Instant now);
-  void arm_expiry(StreamEntry& stream);
+  void arm_expiry(StreamEntry& stream, Instant now);
+  void settle(StreamEntry& stream, Instant now);
+  StreamEntry* find_or_load(Incarnation id, Peers& peers);
 
   // --- Reads (reads.cc)
   // ---------------------------------------------------------------------------
 
+  static wire::Response not_modified(const wire::Response& head);
+  void refuse_trimmed(RequestId id, const stream::StreamState& state);
   void head(RequestId id, std::string_view path, Instant now);
   void read(RequestId id, std::string_view path, const wire::ReadRequest& request, Instant now);
   void catch_up(RequestId id, StreamEntry& stream, const wire::ReadRequest& request, Position from,
@@ -159,28 +181,55 @@ class Engine::Impl {
   // The body of an answer, framed for the content type.
   std::optional<std::vector<Slice>> find_body(const stream::StreamState& state,
                                               const stream::ReadPlan& plan);
-  // Fills in the body, now or after a Load, and responds.
-  void respond_with_body(RequestId id, const stream::StreamState& state,
-                         const stream::ReadPlan& plan, wire::Response response);
+  static std::vector<Slice> framed_body(const stream::StreamState& state,
+                                        std::vector<Slice> slices);
 
-  struct PendingLoad {
-    enum class Kind : uint8_t { kRead, kSse, kPin } kind = Kind::kRead;
-    RequestId request;
-    wire::Response response;  // kRead: all but the body
-    bool json = false;
-    stream::ReadPlan plan;                    // kSse, kPin
-    Incarnation stream;                       // kPin
+  // --- Reads from disk (chunk_reads.cc)
+  // ---------------------------------------------------------------------------
+
+  // A chunk on its way.
+  struct ChunkRead {
+    enum class Kind : uint8_t { kCatchUp, kLongPoll, kSse, kPin } kind = Kind::kCatchUp;
+    RequestId request;  // or the reader
+    Incarnation stream;
+    bool cacheable = false;                   // kCatchUp, kLongPoll: its URL names a place
+    std::string if_none_match;                // kCatchUp
+    std::optional<uint64_t> cursor;           // kLongPoll
     std::unique_ptr<stream::PinRequest> pin;  // kPin
+    Position from;
+    // What has come so far: the bytes [begin, end), once begun.
+    bool begun = false;
+    Position begin;
+    Position end;
+    Position boundary;  // 0: not known yet
+    uint64_t newest_ms = 0;
+    std::vector<Position> ends;  // of its messages
+    std::vector<Slice> parts;
+    // The part on its way.
+    stream::ReadPlan part;
+    std::vector<Position> part_ends;
+    uint32_t tries = 0;
+    bool careful = false;  // something behind is damaged
   };
-  // The load's number, or nothing if too many are under way.
-  std::optional<uint64_t> start_load(const stream::StreamState& state, const stream::ReadPlan& plan,
-                                     PendingLoad load);
+  // Its number, or nothing if too many are under way. REQUIRES: what is at `from` is not in memory.
+  std::optional<uint64_t> begin_read(StreamEntry& stream, Position from, ChunkRead read,
+                                     Instant now);
+  void continue_read(uint64_t id, StreamEntry& stream, Instant now);
+  void go_on(uint64_t id, LoadOutcome outcome, Instant now);
+  void take_part(ChunkRead& read, std::vector<Slice> slices);
+  ChunkRead take_read(uint64_t id, StreamEntry* stream);
+  Reader* waiting_reader(uint64_t id, const ChunkRead& read);
+  void fail_read(uint64_t id, StreamEntry* stream, wire::ErrorCode code);
+  void end_read(uint64_t id, StreamEntry& stream, Instant now);
 
   // --- Live readers (live.cc)
   // ---------------------------------------------------------------------
 
   void long_poll(RequestId id, StreamEntry& stream, const wire::ReadRequest& request, Position from,
                  Instant now);
+  void poll_with_data(RequestId id, StreamEntry& stream, Position from,
+                      std::optional<uint64_t> cursor, bool names_place, Instant now);
+  void share_poll_answer(wire::Response& response, bool names_place) const;
   void open_sse(RequestId id, StreamEntry& stream, const wire::ReadRequest& request, Position from,
                 Instant now);
   Reader* add_reader(RequestId id, StreamEntry& stream, Reader reader);
@@ -197,22 +246,20 @@ class Engine::Impl {
   // One step of a reader's way to the tail.
   struct Step {
     enum class Kind : uint8_t { kNothing, kFrame, kLoad } kind = Kind::kNothing;
-    stream::ReadPlan plan;
     std::string data;  // kFrame: the data event
     Position end;      // kFrame: after it; before held-back bytes
+    Position from;     // kLoad: what is to be read
   };
   Step next_step(const StreamEntry& stream, Position from);
-  // The same for a plan that may grow: past a chunk of which nothing can be sent yet.
-  Step next_step(const StreamEntry& stream, stream::ReadPlan plan);
-  stream::ReadPlan grown(const stream::StreamState& state, const stream::ReadPlan& plan) const;
-  Step make_step(const StreamEntry& stream, const stream::ReadPlan& plan, std::string_view bytes);
+  // The event for the bytes [begin, end); kNothing if all of them are held back.
+  Step make_step(const StreamEntry& stream, Position begin, Position end, std::string_view bytes,
+                 const std::function<std::vector<Position>()>& message_ends);
+  Step chunk_step(const StreamEntry& stream, const ChunkRead& read);
   void pull(Reader& reader, Instant now);
   void take_step(Reader& reader, const Step& step, Instant now);
   void send_step(StreamEntry& stream, const std::vector<Reader*>& readers, const Step& step,
                  Instant now);
   void park(Reader& reader, Instant now);
-  void finish_load(Reader& reader, const stream::ReadPlan& plan, std::string_view bytes,
-                   Instant now);
   void heartbeat(Reader& reader, Instant now);
 
   // --- Forks (forks.cc)
@@ -239,16 +286,58 @@ class Engine::Impl {
   // With the position known: makes the pin. `anchor` is the fork point.
   void make_pin(StreamEntry& source, stream::PinRequest request, Position anchor, Position position,
                 Instant now);
-  // The same once the bytes of the one message of stream `of` that begins at the anchor, which the
-  // sub-offset of a JSON fork counts elements of, are at hand.
-  void pin_with_bytes(stream::PinRequest request, Incarnation of, const stream::ReadPlan& message,
-                      std::string_view bytes, Instant now);
+  // The same inside the message [begin, end). Its bytes count for JSON, where the sub-offset counts
+  // elements.
+  void pin_inside(stream::PinRequest request, StreamEntry& source, Position begin, Position end,
+                  std::string_view bytes, Instant now);
+  // Once the message that begins at the anchor has been read.
+  void pin_after_read(ChunkRead read, Instant now);
   void refuse_pin(const stream::PinRequest& request, wire::ErrorCode code);
   void reply_pin(const stream::PinRequest& request, const StreamEntry& source, Position anchor,
                  Position position);
   void unpin(const stream::Unpin& message, Instant now);
   void release_source(const stream::StreamState& child);
   void send_unpin(Incarnation source, uint64_t source_path_hash, Incarnation child);
+
+  // --- Streams that are not in memory (cold.cc)
+  // ---------------------------------------------------------------------------
+
+  // Who waits for a stream to be looked up.
+  struct WaitingFork {
+    std::unique_ptr<ForkAttempt> attempt;
+    stream::PinReply reply;
+  };
+  struct WaitingDue {};
+  struct WaitingTrim {
+    Incarnation stream;
+    Position earliest;
+  };
+  using Waiting =
+      std::variant<std::unique_ptr<OwnedRequest>, std::unique_ptr<stream::PinRequest>,
+                   std::unique_ptr<WaitingFork>, stream::Unpin, WaitingDue, WaitingTrim>;
+  struct PendingFind {
+    std::string path;  // or, if empty,
+    Incarnation stream;
+    std::vector<Waiting> waiting;
+  };
+  bool may_be_elsewhere(std::string_view path) const;
+  void wait_for(std::string_view path, Waiting who, Instant now);
+  void wait_for(Incarnation stream, Waiting who, Instant now);
+  uint64_t begin_find(PendingFind find, Waiting who, Instant now);
+  void join(PendingFind& find, Waiting who);
+  void let_in(Waiting who, Instant now);
+  void turn_away(Waiting& who, wire::ErrorCode code, Instant now);
+  StreamEntry* load_stream(std::string_view snapshot, Instant now);
+  void drop_sealed(StreamEntry& stream, uint32_t generation);
+  // A fork that shows messages of its source that have not been sealed.
+  void note_inherited(StreamEntry& stream);
+  uint64_t state_bytes() const;
+  uint64_t cache_budget() const;
+  bool can_leave(const StreamEntry& stream) const;
+  // Puts a stream that may leave the memory on the list of those that do, by and by.
+  void note_idle(StreamEntry& stream);
+  void arm_sweep(Instant now);
+  void sweep(Instant now);
 
   // Fixed after construction.
   const EngineConfig config_;
@@ -279,13 +368,27 @@ class Engine::Impl {
   std::unordered_map<uint64_t, Reader> readers_;
   std::vector<StreamEntry*> woken_;
 
-  std::unordered_map<uint64_t, PendingLoad> loads_;
+  std::unordered_map<uint64_t, ChunkRead> reads_;
   uint64_t next_load_ = 1;
   std::unordered_map<uint64_t, std::unique_ptr<ForkAttempt>> forks_;
   uint64_t next_fork_ = 1;
   std::vector<stream::Unpin> failed_unpins_;  // tried again by a timer
   // Pins whose source has become clear by the batch that is being completed.
   std::vector<std::unique_ptr<stream::PinRequest>> settled_pins_;
+
+  Incarnation lost_life_;
+  uint32_t sealed_through_ = 0;
+  uint64_t elsewhere_ = 0;                 // not 0: what is not in memory may be in the catalog
+  std::map<uint64_t, PendingFind> finds_;  // by number, oldest first
+  std::unordered_map<std::string, uint64_t, PathHash, std::equal_to<>> finds_by_path_;
+  std::unordered_map<uint64_t, uint64_t> finds_by_stream_;
+  uint64_t next_find_ = 1;
+  size_t waiting_ = 0;
+  uint64_t indexed_ = 0;                // messages in all indexes
+  std::vector<Incarnation> inherited_;  // see note_inherited
+  std::vector<Incarnation> to_check_;   // touched by the generation that is being sealed
+  std::deque<Incarnation> idle_;        // those whose entry says so
+  bool sweep_armed_ = false;
 
   wire::ParseScratch scratch_;
   std::vector<stream::LifeSpan> lives_scratch_;

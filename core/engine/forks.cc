@@ -62,6 +62,14 @@ void Engine::Impl::ask_for_pin(std::unique_ptr<ForkAttempt> attempt, Instant now
 void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinReply& reply,
                                Instant now) {
   ForkAttempt& attempt = *owned;
+  if (may_be_elsewhere(attempt.path)) {
+    const std::string path = attempt.path;
+    auto waiting = std::make_unique<WaitingFork>();
+    waiting->attempt = std::move(owned);
+    waiting->reply = reply;
+    wait_for(path, std::move(waiting), now);
+    return;
+  }
   stream::ForkBase* base = reply.base.get();
   const auto give_up = [&] {
     if (base != nullptr) send_unpin(base->source, base->source_path_hash, attempt.child);
@@ -74,6 +82,8 @@ void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinRepl
     request.content_type = attempt.content_type;
     request.ttl_seconds = attempt.what.ttl_seconds;
     request.expires_at = attempt.what.expires_at;
+    request.max_age_seconds = attempt.what.retention.max_age_seconds;
+    request.max_bytes = attempt.what.retention.max_bytes;
     request.closed = attempt.what.closed;
     request.fork = wire::ForkSource{attempt.source_path, attempt.offset, {}, attempt.sub_offset};
     if (!newest->pending.soft_deleted &&
@@ -159,6 +169,10 @@ void Engine::Impl::refuse_pin(const PinRequest& request, ErrorCode code) {
 }
 
 void Engine::Impl::pin(PinRequest request, Instant now) {
+  if (may_be_elsewhere(request.source_path)) {
+    wait_for(request.source_path, std::make_unique<PinRequest>(std::move(request)), now);
+    return;
+  }
   StreamEntry* source = find_newest(request.source_path, now);
   if (source == nullptr) {
     refuse_pin(request, ErrorCode::kForkSourceNotFound);
@@ -210,63 +224,88 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
     }
     anchor = *at;
   }
-  const size_t next = state.index.first_ending_after(anchor);
-  const bool at_message_end = next == state.index.size() || state.index.start_of(next) == anchor;
-  if (!at_message_end) {
+  if (anchor < state.earliest) {
     refuse_pin(request, ErrorCode::kInvalidForkOffset);
     return;
   }
-  if (request.sub_offset == 0) {
-    make_pin(*source, std::move(request), anchor, anchor, now);
-    return;
-  }
-  if (next == state.index.size()) {
-    refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
-    return;
-  }
-  ReadPlan message;
-  message.first = next;
-  message.last = next + 1;
-  message.begin = anchor;
-  message.end = state.index.at(next).end;
-  if (state.config.kind != wire::ContentKind::kJson) {
-    if (request.sub_offset > message.bytes()) {
+  const bool sealed = anchor < state.index.begin();
+  if (!sealed) {
+    const size_t next = state.index.first_ending_after(anchor);
+    const bool at_message_end = next == state.index.size() || state.index.start_of(next) == anchor;
+    if (!at_message_end) {
+      refuse_pin(request, ErrorCode::kInvalidForkOffset);
+      return;
+    }
+    if (request.sub_offset == 0) {
+      make_pin(*source, std::move(request), anchor, anchor, now);
+      return;
+    }
+    if (next == state.index.size()) {
       refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
       return;
     }
-    const Position position = anchor + request.sub_offset;
-    make_pin(*source, std::move(request), anchor, position, now);
-    return;
+    ReadPlan message;
+    message.first = next;
+    message.last = next + 1;
+    message.begin = anchor;
+    message.end = state.index.at(next).end;
+    if (state.config.kind != wire::ContentKind::kJson) {
+      pin_inside(std::move(request), *source, message.begin, message.end, {}, now);
+      return;
+    }
+    if (const std::optional<std::string> bytes = copy_bytes(state, message)) {
+      pin_inside(std::move(request), *source, message.begin, message.end, *bytes, now);
+      return;
+    }
   }
-  if (const std::optional<std::string> bytes = copy_bytes(state, message)) {
-    pin_with_bytes(std::move(request), state.id, message, *bytes, now);
-    return;
+  // The one message that begins at the anchor has to be looked at.
+  ChunkRead read;
+  read.kind = ChunkRead::Kind::kPin;
+  read.boundary = anchor + 1;
+  read.pin = std::make_unique<PinRequest>(request);
+  if (!begin_read(*source, anchor, std::move(read), now)) {
+    refuse_pin(request, ErrorCode::kOverloaded);
   }
-  PendingLoad load;
-  load.kind = PendingLoad::Kind::kPin;
-  load.stream = state.id;
-  load.plan = message;
-  load.pin = std::make_unique<PinRequest>(request);
-  if (!start_load(state, message, std::move(load))) refuse_pin(request, ErrorCode::kOverloaded);
 }
 
-void Engine::Impl::pin_with_bytes(PinRequest request, Incarnation of, const ReadPlan& message,
-                                  std::string_view bytes, Instant now) {
+void Engine::Impl::pin_after_read(ChunkRead read, Instant now) {
+  PinRequest& request = *read.pin;
   // While the bytes were on their way the source may have gone, or another may have taken its
   // place.
   StreamEntry* source = find_newest(request.source_path, now);
-  const bool usable = source != nullptr && source->state.id == of && !source->pending.gone &&
-                      !source->pending.soft_deleted;
+  const bool usable = source != nullptr && source->state.id == read.stream &&
+                      !source->pending.gone && !source->pending.soft_deleted &&
+                      read.from >= source->state.earliest;
   if (!usable) {
     pin(std::move(request), now);
     return;
   }
-  const std::optional<uint64_t> prefix = wire::stored_json_prefix(bytes, request.sub_offset);
+  if (read.ends.empty() || read.begin != read.from) {
+    refuse_pin(request, ErrorCode::kInvalidForkOffset);
+    return;
+  }
+  if (request.sub_offset == 0) {
+    make_pin(*source, std::move(request), read.from, read.from, now);
+    return;
+  }
+  pin_inside(std::move(request), *source, read.begin, read.ends.front(), read.parts.front().bytes,
+             now);
+}
+
+void Engine::Impl::pin_inside(PinRequest request, StreamEntry& source, Position begin, Position end,
+                              std::string_view bytes, Instant now) {
+  std::optional<uint64_t> prefix;
+  if (source.state.config.kind == wire::ContentKind::kJson) {
+    prefix = wire::stored_json_prefix(bytes.substr(0, static_cast<size_t>(end - begin)),
+                                      request.sub_offset);
+  } else if (request.sub_offset <= end - begin) {
+    prefix = request.sub_offset;
+  }
   if (!prefix) {
     refuse_pin(request, ErrorCode::kForkSubOffsetBeyondMessage);
     return;
   }
-  make_pin(*source, std::move(request), message.begin, message.begin + *prefix, now);
+  make_pin(source, std::move(request), begin, begin + *prefix, now);
 }
 
 void Engine::Impl::make_pin(StreamEntry& source, PinRequest request, Position anchor,
@@ -292,10 +331,12 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
   base->content_type = state.config.content_type;
   base->ttl_seconds = state.config.ttl_seconds;
   base->expires_at = state.config.expires_at;
+  base->earliest = std::min(state.earliest, position);
   base->index = state.index.clipped(position);
   if (!config_.can_load && request.child.value % kEnginesMax != index_) {
     // Nobody else will ever find them.
     ReadPlan all;
+    all.first = base->index.first();
     all.last = base->index.size();
     all.end = position;
     std::optional<std::string> bytes = copy_bytes(state, all);
@@ -310,6 +351,10 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
 
 void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {
   StreamEntry* source = find_by_id(message.source);
+  if (source == nullptr && elsewhere_ != 0) {
+    wait_for(message.source, message, now);
+    return;
+  }
   if (source == nullptr || source->pending.gone) return;
   if (source->state.pins.count(message.child) == 0) return;
   Op op = op_for(*source, OpType::kUnpin, now);

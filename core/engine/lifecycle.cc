@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/engine/engine_impl.h"
+#include "core/stream/snapshot.h"
 
 namespace ds::engine {
 
@@ -16,7 +17,7 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
       index_(index),
       key_(key),
       by_path_(16, PathHash{key}),
-      cache_(config.can_load ? config.tail_cache_bytes : UINT64_MAX) {
+      finds_by_path_(16, PathHash{key}) {
   DS_ASSERT(index < kEnginesMax);
 }
 
@@ -24,6 +25,7 @@ Engine::Stats Engine::Impl::stats() const {
   Stats stats = stats_;
   stats.streams = by_id_.size();
   stats.cache_bytes = cache_.bytes();
+  stats.memory_bytes = state_bytes() + cache_.bytes();
   return stats;
 }
 
@@ -61,9 +63,12 @@ void Engine::Impl::expire_if_due(StreamEntry& stream, Instant now) {
   add_op(stream, op, nullptr, Entry());
 }
 
-void Engine::Impl::arm_expiry(StreamEntry& stream) {
+// Far ones are looked at again in between, so that no timer outlives its stream in memory by much.
+void Engine::Impl::arm_expiry(StreamEntry& stream, Instant now) {
+  constexpr Duration kLongest = seconds(3600);
   const Instant due = stream.expiry();
-  if (due != kNever) timers_.arm(due, Timer::Kind::kExpiry, stream.state.id.value);
+  if (due == kNever) return;
+  timers_.arm(std::min(due, now + kLongest), Timer::Kind::kExpiry, stream.state.id.value);
 }
 
 void Engine::Impl::on_time(Instant now) {
@@ -72,7 +77,11 @@ void Engine::Impl::on_time(Instant now) {
       StreamEntry* stream = find_by_id(Incarnation{timer->key});
       if (stream == nullptr || stream->pending.gone || stream->pending.soft_deleted) continue;
       expire_if_due(*stream, now);
-      if (!expired(*stream, now)) arm_expiry(*stream);
+      if (!expired(*stream, now)) arm_expiry(*stream, now);
+      continue;
+    }
+    if (timer->kind == Timer::Kind::kEvict) {
+      sweep(now);
       continue;
     }
     if (timer->kind == Timer::Kind::kNewLife) {
@@ -116,17 +125,25 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
     stream::MessageIndex inherited;
     if (const std::optional<stream::ForkOrigin>& fork = op->create->fork) {
       const StreamEntry* source =
-          peers.owner_of(fork->source_path_hash).impl_->find_by_id(fork->source);
+          peers.owner_of(fork->source_path_hash).impl_->find_or_load(fork->source, peers);
       if (source == nullptr || source->state.writer.tail < fork->position) return false;
       inherited = source->state.index.clipped(fork->position);
     }
     StreamEntry& stream = add_stream(stream::new_state(*op, std::move(inherited)));
+    const size_t indexed_before = stream.state.index.size();
     if (!stream::apply(stream.state, *op, at)) return false;
+    indexed_ += stream.state.index.size() - indexed_before;
     stream.pending.writer = stream.state.writer;
+    stream.last_generation = at.generation();
+    note_inherited(stream);
     return true;
   }
-  StreamEntry* stream = find_by_id(op->stream);
-  if (stream == nullptr || !stream::apply(stream->state, *op, at)) return false;
+  StreamEntry* stream = find_or_load(op->stream, peers);
+  if (stream == nullptr) return false;
+  const size_t indexed_before = stream->state.index.size();
+  if (!stream::apply(stream->state, *op, at)) return false;
+  indexed_ += stream->state.index.size() - indexed_before;
+  stream->last_generation = at.generation();
   if (op->new_life) last_life_ = std::max(last_life_, *op->new_life);
   // Given to a fork, even if that never came to be.
   if (op->pin) last_life_ = std::max(last_life_, op->pin->child);
@@ -138,32 +155,58 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
   return true;
 }
 
-void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, bool lost_writes,
-                                 Peers& peers) {
+// During a replay: a stream whose earlier ops have been sealed comes from the catalog.
+StreamEntry* Engine::Impl::find_or_load(Incarnation id, Peers& peers) {
+  if (StreamEntry* stream = find_by_id(id)) return stream;
+  const std::optional<std::string> snapshot = peers.sealed_snapshot(id);
+  if (!snapshot) return nullptr;
+  std::optional<stream::StreamState> state = stream::decode_snapshot(*snapshot);
+  if (!state || state->id != id || by_path_.count(state->path) > 0) return nullptr;
+  StreamEntry& stream = add_stream(std::move(*state));
+  reset_pending(stream);
+  return &stream;
+}
+
+void Engine::Impl::recover_pin(Incarnation source, Incarnation child, Peers& peers) {
+  last_life_ = std::max(last_life_, child);
+  find_or_load(source, peers);
+}
+
+void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
+                                 uint32_t sealed_through, Peers& peers) {
   last_life_ = std::max(last_life_, highest_life);
+  lost_life_ = lost_life;
+  sealed_through_ = sealed_through;
+  if (sealed_through > 0) elsewhere_ = 1;
   std::vector<StreamEntry*> streams;
   for (const auto& [id, stream] : by_id_) streams.push_back(stream.get());
   std::sort(streams.begin(), streams.end(),
             [](const StreamEntry* a, const StreamEntry* b) { return a->state.id < b->state.id; });
   for (StreamEntry* stream : streams) {
-    reset_pending(*stream);
-    stream->accessed = stream->state.accessed;
-    if (stream->state.config.ttl_seconds) {
-      stream->accessed =
-          std::max(stream->accessed, std::min(now, stream->accessed + touch_interval(*stream)));
-    }
-    if (!stream->state.soft_deleted) arm_expiry(*stream);
+    settle(*stream, now);
     // Pins whose forks never came to be, or are gone.
     for (const auto& [child, held] : stream->state.pins) {
-      if (peers.owner_of(held.child_path_hash).impl_->find_by_id(child) == nullptr) {
+      const StreamEntry* fork = peers.owner_of(held.child_path_hash).impl_->find_by_id(child);
+      if (fork == nullptr && !peers.sealed_snapshot(child)) {
         send_unpin(stream->state.id, stream->state.path_hash, child);
       }
     }
-    if (lost_writes && !stream->state.soft_deleted) {
-      stream->owes_new_life = true;
-      begin_new_life(*stream, now);
-    }
+    begin_new_life(*stream, now);
+    note_idle(*stream);
   }
+}
+
+// A stream that has come from the log or the catalog takes up its place in time.
+void Engine::Impl::settle(StreamEntry& stream, Instant now) {
+  reset_pending(stream);
+  stream.accessed = stream.state.accessed;
+  if (stream.state.config.ttl_seconds) {
+    stream.accessed =
+        std::max(stream.accessed, std::min(now, stream.accessed + touch_interval(stream)));
+  }
+  if (stream.state.soft_deleted) return;
+  arm_expiry(stream, now);
+  stream.owes_new_life = stream.state.life() < lost_life_;
 }
 
 void Engine::Impl::begin_new_life(StreamEntry& stream, Instant now) {

@@ -49,8 +49,10 @@ void Engine::Impl::drop_reader(Reader& reader) {
   list[reader.slot]->slot = reader.slot;
   list.pop_back();
   (reader.mode == Reader::Mode::kSse ? stats_.sse_readers : stats_.parked_long_polls)--;
+  StreamEntry& stream = *reader.stream;
   const uint64_t key = reader.id.value;
   readers_.erase(key);
+  note_idle(stream);
 }
 
 void Engine::Impl::on_disconnect(RequestId id) {
@@ -92,19 +94,39 @@ void Engine::Impl::long_poll(RequestId id, StreamEntry& stream, const wire::Read
     }
     return;
   }
-  const ReadPlan plan = stream::plan_read(stream.state, from, config_.max_chunk_bytes);
-  wire::Response response = read_head(stream, plan, request.offset.names_life, now);
-  response.cursor = wire::cursor_at(now, request.cursor);
-  // What follows an offset never changes, and the cursor keeps a later poll from meeting this
-  // answer: it may be shared by everybody who polls the same URL.
-  if (names_place) {
-    response.cache.kind = wire::CachePolicy::Kind::kPublic;
-    response.cache.max_age_seconds = config_.cache_start_max_age_seconds;
-    response.cache.stale_while_revalidate_seconds = 0;
-  } else {
-    response.cache = wire::CachePolicy();
+  poll_with_data(id, stream, from, request.cursor, names_place, now);
+}
+
+// What follows an offset never changes, and the cursor keeps a later poll from meeting this answer:
+// it may be shared by everybody who polls the same URL.
+void Engine::Impl::share_poll_answer(wire::Response& response, bool names_place) const {
+  response.cache = wire::CachePolicy();
+  if (!names_place) return;
+  response.cache.kind = wire::CachePolicy::Kind::kPublic;
+  response.cache.max_age_seconds = config_.cache_start_max_age_seconds;
+}
+
+void Engine::Impl::poll_with_data(RequestId id, StreamEntry& stream, Position from,
+                                  std::optional<uint64_t> cursor, bool names_place, Instant now) {
+  const StreamState& state = stream.state;
+  if (from >= state.index.begin()) {
+    const ReadPlan plan = stream::plan_read(state, from, config_.max_chunk_bytes);
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
+      stats_.cache_hits++;
+      wire::Response response = read_head(stream, plan, names_place, now);
+      response.cursor = wire::cursor_at(now, cursor);
+      share_poll_answer(response, names_place);
+      response.body = std::move(*body);
+      respond(id, std::move(response));
+      return;
+    }
   }
-  respond_with_body(id, stream.state, plan, std::move(response));
+  ChunkRead read;
+  read.kind = ChunkRead::Kind::kLongPoll;
+  read.request = id;
+  read.cacheable = names_place;
+  read.cursor = cursor;
+  if (!begin_read(stream, from, std::move(read), now)) respond_error(id, ErrorCode::kOverloaded);
 }
 
 void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>& polls,
@@ -130,17 +152,13 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
       shared_at = at;
       made = true;
     }
-    wire::Response response = read_head(stream, plan, names_place, now);
-    response.cursor = wire::cursor_at(now, cursor);
-    response.cache = wire::CachePolicy();
-    if (names_place) {
-      response.cache.kind = wire::CachePolicy::Kind::kPublic;
-      response.cache.max_age_seconds = config_.cache_start_max_age_seconds;
-    }
     if (!body) {
-      respond_with_body(id, stream.state, plan, std::move(response));
+      poll_with_data(id, stream, at, cursor, names_place, now);
       continue;
     }
+    wire::Response response = read_head(stream, plan, names_place, now);
+    response.cursor = wire::cursor_at(now, cursor);
+    share_poll_answer(response, names_place);
     response.body = *body;
     respond(id, std::move(response));
   }
@@ -176,29 +194,30 @@ void Engine::Impl::open_sse(RequestId id, StreamEntry& stream, const wire::ReadR
   pull(*added, now);
 }
 
-Engine::Impl::Step Engine::Impl::make_step(const StreamEntry& stream, const ReadPlan& plan,
-                                           std::string_view bytes) {
+Engine::Impl::Step Engine::Impl::make_step(
+    const StreamEntry& stream, Position begin, Position end, std::string_view bytes,
+    const std::function<std::vector<Position>()>& message_ends) {
   Step step;
-  step.plan = plan;
-  step.end = plan.end;
+  step.end = end;
   const StreamState& state = stream.state;
-  const bool more_may_come = plan.end < state.writer.tail || !state.writer.closed;
-  if (state.config.kind == wire::ContentKind::kText && more_may_come) {
+  const bool more_may_come = end < state.writer.tail || !state.writer.closed;
+  const bool text = state.config.kind == wire::ContentKind::kText;
+  if (text && more_may_come && wire::utf8_incomplete_suffix(bytes) > 0) {
     // An append that ends inside a character waits for the rest of it.
-    size_t last = plan.last;
-    while (last > plan.first &&
-           wire::utf8_incomplete_suffix(bytes.substr(
-               0, static_cast<size_t>(state.index.at(last - 1).end - plan.begin))) > 0) {
+    const std::vector<Position> ends = message_ends();
+    size_t last = ends.size();
+    while (last > 0 && wire::utf8_incomplete_suffix(
+                           bytes.substr(0, static_cast<size_t>(ends[last - 1] - begin))) > 0) {
       --last;
     }
-    if (last == plan.first) {
+    if (last == 0) {
       // All of it: nothing to send yet. But who never ends a character cannot hold back everything.
-      const uint64_t followed = plan.end - state.index.at(plan.first).end;
+      const uint64_t followed = end - ends.front();
       if (followed <= kHeldBackChunksMax * config_.max_chunk_bytes) return step;
-      last = plan.last;
+      last = ends.size();
     }
-    step.end = state.index.at(last - 1).end;
-    bytes = bytes.substr(0, static_cast<size_t>(step.end - plan.begin));
+    step.end = ends[last - 1];
+    bytes = bytes.substr(0, static_cast<size_t>(step.end - begin));
   }
   step.kind = Step::Kind::kFrame;
   wire::append_sse_data(step.data, state.config.kind, bytes);
@@ -206,30 +225,25 @@ Engine::Impl::Step Engine::Impl::make_step(const StreamEntry& stream, const Read
 }
 
 Engine::Impl::Step Engine::Impl::next_step(const StreamEntry& stream, Position from) {
-  return next_step(stream, stream::plan_read(stream.state, from, config_.max_chunk_bytes));
-}
-
-Engine::Impl::Step Engine::Impl::next_step(const StreamEntry& stream, ReadPlan plan) {
+  const StreamState& state = stream.state;
+  Step step;
+  step.kind = Step::Kind::kLoad;
+  step.from = from;
+  if (from < state.index.begin()) return step;
+  ReadPlan plan = stream::plan_read(state, from, config_.max_chunk_bytes);
   for (;;) {
     if (plan.bytes() == 0) return Step();
-    const std::optional<std::string> bytes = copy_bytes(stream.state, plan);
-    if (!bytes) {
-      Step step;
-      step.kind = Step::Kind::kLoad;
-      step.plan = plan;
-      return step;
-    }
-    Step step = make_step(stream, plan, *bytes);
-    if (step.kind == Step::Kind::kFrame || plan.at_tail) return step;
-    plan = grown(stream.state, plan);
+    const std::optional<std::string> bytes = copy_bytes(state, plan);
+    if (!bytes) return step;
+    const Step made = make_step(stream, plan.begin, plan.end, *bytes, [&] {
+      std::vector<Position> ends;
+      for (size_t i = plan.first; i < plan.last; ++i) ends.push_back(state.index.at(i).end);
+      return ends;
+    });
+    if (made.kind == Step::Kind::kFrame || plan.at_tail) return made;
+    plan = stream::plan_read_to(state, from,
+                                segment::chunk_boundary(plan.end, config_.max_chunk_bytes));
   }
-}
-
-ReadPlan Engine::Impl::grown(const StreamState& state, const ReadPlan& plan) const {
-  ReadPlan longer = stream::plan_read(state, plan.end, config_.max_chunk_bytes);
-  longer.first = plan.first;
-  longer.begin = plan.begin;
-  return longer;
 }
 
 void Engine::Impl::send_step(StreamEntry& stream, const std::vector<Reader*>& readers,
@@ -295,13 +309,11 @@ void Engine::Impl::take_step(Reader& reader, const Step& step, Instant now) {
       park(reader, now);
       return;
     case Step::Kind::kLoad: {
-      PendingLoad load;
-      load.kind = PendingLoad::Kind::kSse;
-      load.request = reader.id;
-      load.plan = step.plan;
-      stats_.cache_misses++;
+      ChunkRead read;
+      read.kind = ChunkRead::Kind::kSse;
+      read.request = reader.id;
       const std::optional<uint64_t> id =
-          start_load(reader.stream->state, step.plan, std::move(load));
+          begin_read(*reader.stream, step.from, std::move(read), now);
       if (!id) {
         // Too busy to read for it now: it resumes from its last offset.
         out->emplace_back(EndSse{reader.id});
@@ -313,16 +325,6 @@ void Engine::Impl::take_step(Reader& reader, const Step& step, Instant now) {
       return;
     }
   }
-}
-
-void Engine::Impl::finish_load(Reader& reader, const ReadPlan& plan, std::string_view bytes,
-                               Instant now) {
-  StreamEntry& stream = *reader.stream;
-  Step step = make_step(stream, plan, bytes);
-  if (step.kind == Step::Kind::kNothing && plan.end < stream.state.writer.tail) {
-    step = next_step(stream, grown(stream.state, plan));
-  }
-  take_step(reader, step, now);
 }
 
 void Engine::Impl::on_reader_lagging(RequestId id, Position accepted) {
@@ -389,7 +391,9 @@ void Engine::Impl::wake(StreamEntry& stream, Instant now) {
       if (step.kind == Step::Kind::kLoad) {
         for (Reader* reader : here) pull(*reader, now);
       } else if (state.writer.closed && from == state.writer.tail) {
-        send_step(stream, here, Step{Step::Kind::kFrame, {}, {}, from}, now);
+        Step nothing;
+        nothing.end = from;
+        send_step(stream, here, nothing, now);
       }
       break;
     }

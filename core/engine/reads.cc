@@ -18,14 +18,14 @@ namespace {
 constexpr uint64_t kCopyBytesMax = 64 << 10;
 constexpr uint64_t kSliceBytesMin = 4096;
 
-wire::Response etag_answer(uint16_t status, const wire::Response& head) {
+}  // namespace
+
+wire::Response Engine::Impl::not_modified(const wire::Response& head) {
   wire::Response response = head;
-  response.status = status;
+  response.status = 304;
   response.content_type = Slice();
   return response;
 }
-
-}  // namespace
 
 StreamEntry* Engine::Impl::readable_or_refuse(RequestId id, std::string_view path, Instant now) {
   StreamEntry* stream = find_readable(path, now);
@@ -58,8 +58,11 @@ void Engine::Impl::head(RequestId id, std::string_view path, Instant now) {
   response.closed = state.writer.closed;
   response.ttl_seconds = state.config.ttl_seconds;
   response.expires_at = state.config.expires_at;
-  if (!state.index.empty()) {
-    response.write_timestamp_ms = state.index.at(state.index.size() - 1).time_ms;
+  if (state.newest_ms > 0) response.write_timestamp_ms = state.newest_ms;
+  response.max_age_seconds = state.config.retention.max_age_seconds;
+  response.max_bytes = state.config.retention.max_bytes;
+  if (state.earliest > Position{0}) {
+    response.earliest_offset = stream::offset_at(state.lives, state.earliest);
   }
   respond(id, std::move(response));
 }
@@ -74,6 +77,10 @@ void Engine::Impl::read(RequestId id, std::string_view path, const wire::ReadReq
                                request.offset.at.position > stream->state.writer.tail;
   if (!from || saw_lost_writes) {
     respond_error(id, ErrorCode::kOffsetGone);
+    return;
+  }
+  if (*from < stream->state.earliest) {
+    refuse_trimmed(id, stream->state);
     return;
   }
   touch(*stream, now);
@@ -99,7 +106,7 @@ wire::Response Engine::Impl::read_head(const StreamEntry& stream, const ReadPlan
   response.next_offset = stream::offset_at(state.lives, plan.end);
   response.up_to_date = plan.at_tail;
   response.closed = plan.at_tail && state.writer.closed;
-  if (plan.last > plan.first) response.write_timestamp_ms = stream::newest_write_ms(state, plan);
+  if (plan.bytes() > 0) response.write_timestamp_ms = plan.newest_ms;
   response.etag =
       wire::ETag{state.life(), plan.begin, plan.end, response.up_to_date, response.closed};
   response.cache = stream::cache_policy(state, plan, names_life, stream.expiry(), now,
@@ -108,19 +115,39 @@ wire::Response Engine::Impl::read_head(const StreamEntry& stream, const ReadPlan
   return response;
 }
 
+void Engine::Impl::refuse_trimmed(RequestId id, const StreamState& state) {
+  wire::Response response = wire::error_response(ErrorCode::kOffsetTrimmed);
+  response.earliest_offset = stream::offset_at(state.lives, state.earliest);
+  respond(id, std::move(response));
+}
+
 void Engine::Impl::catch_up(RequestId id, StreamEntry& stream, const wire::ReadRequest& request,
                             Position from, Instant now) {
-  const ReadPlan plan = stream::plan_read(stream.state, from, config_.max_chunk_bytes);
-  wire::Response response = read_head(stream, plan, request.offset.names_life, now);
-  if (request.offset.kind == OffsetParam::Kind::kNow) {
-    response.etag.reset();
-    response.cache = wire::CachePolicy();
-  } else if (!request.if_none_match.empty() &&
-             wire::if_none_match_matches(request.if_none_match, *response.etag)) {
-    respond(id, etag_answer(304, response));
-    return;
+  const StreamState& state = stream.state;
+  if (from >= state.index.begin()) {
+    const ReadPlan plan = stream::plan_read(state, from, config_.max_chunk_bytes);
+    wire::Response response = read_head(stream, plan, request.offset.names_life, now);
+    if (request.offset.kind == OffsetParam::Kind::kNow) {
+      response.etag.reset();
+      response.cache = wire::CachePolicy();
+    } else if (!request.if_none_match.empty() &&
+               wire::if_none_match_matches(request.if_none_match, *response.etag)) {
+      respond(id, not_modified(response));
+      return;
+    }
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
+      stats_.cache_hits++;
+      response.body = std::move(*body);
+      respond(id, std::move(response));
+      return;
+    }
   }
-  respond_with_body(id, stream.state, plan, std::move(response));
+  ChunkRead read;
+  read.kind = ChunkRead::Kind::kCatchUp;
+  read.request = id;
+  read.cacheable = request.offset.names_life;
+  read.if_none_match = request.if_none_match;
+  if (!begin_read(stream, from, std::move(read), now)) respond_error(id, ErrorCode::kOverloaded);
 }
 
 std::optional<std::vector<Slice>> Engine::Impl::find_slices(const StreamState& state,
@@ -178,92 +205,17 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
     return one;
   }
   std::optional<std::vector<Slice>> slices = find_slices(state, plan);
-  if (slices && json) {
-    slices->insert(slices->begin(), Slice::of_static("["));
-    slices->back().bytes.remove_suffix(1);
-    slices->push_back(Slice::of_static("]"));
-  }
+  if (!slices) return std::nullopt;
+  return framed_body(state, std::move(*slices));
+}
+
+// The stored bytes as a body: JSON messages become an array, without the last comma.
+std::vector<Slice> Engine::Impl::framed_body(const StreamState& state, std::vector<Slice> slices) {
+  if (state.config.kind != wire::ContentKind::kJson) return slices;
+  slices.insert(slices.begin(), Slice::of_static("["));
+  if (slices.size() > 1) slices.back().bytes.remove_suffix(1);
+  slices.push_back(Slice::of_static("]"));
   return slices;
-}
-
-void Engine::Impl::respond_with_body(RequestId id, const StreamState& state, const ReadPlan& plan,
-                                     wire::Response response) {
-  std::optional<std::vector<Slice>> body = find_body(state, plan);
-  if (body) {
-    stats_.cache_hits++;
-    response.body = std::move(*body);
-    respond(id, std::move(response));
-    return;
-  }
-  stats_.cache_misses++;
-  PendingLoad load;
-  load.kind = PendingLoad::Kind::kRead;
-  load.request = id;
-  load.response = std::move(response);
-  load.json = state.config.kind == wire::ContentKind::kJson;
-  if (!start_load(state, plan, std::move(load))) respond_error(id, ErrorCode::kOverloaded);
-}
-
-std::optional<uint64_t> Engine::Impl::start_load(const StreamState& state, const ReadPlan& plan,
-                                                 PendingLoad load) {
-  if (loads_.size() >= config_.pending_loads_max || !config_.can_load) return std::nullopt;
-  Load action;
-  action.load_id = next_load_++;
-  action.pieces.reserve(plan.last - plan.first);
-  Position begin = plan.begin;
-  for (size_t i = plan.first; i < plan.last; ++i) {
-    const stream::MessageEntry& message = state.index.at(i);
-    action.pieces.push_back(
-        LoadPiece{message.record, 0, static_cast<uint32_t>(message.end - begin)});
-    begin = message.end;
-  }
-  const uint64_t id = action.load_id;
-  loads_.emplace(id, std::move(load));
-  out->emplace_back(std::move(action));
-  return id;
-}
-
-void Engine::Impl::on_loaded(uint64_t load_id, SharedBytes bytes, bool corrupt, Instant now) {
-  const auto found = loads_.find(load_id);
-  DS_ASSERT(found != loads_.end());
-  PendingLoad load = std::move(found->second);
-  loads_.erase(found);
-  const ErrorCode failure = corrupt ? ErrorCode::kCorruptData : ErrorCode::kOverloaded;
-  if (load.kind == PendingLoad::Kind::kPin) {
-    if (bytes == nullptr) {
-      refuse_pin(*load.pin, failure);
-    } else {
-      pin_with_bytes(std::move(*load.pin), load.stream, load.plan, *bytes, now);
-    }
-    return;
-  }
-  if (load.kind == PendingLoad::Kind::kSse) {
-    Reader* reader = find_reader(load.request);
-    const bool waits =
-        reader != nullptr && reader->state == Reader::State::kLoading && reader->load == load_id;
-    if (!waits) return;  // gone, or told to go back meanwhile
-    if (bytes == nullptr) {
-      // An SSE response cannot change its status any more: its client resumes from its last offset.
-      out->emplace_back(EndSse{reader->id});
-      drop_reader(*reader);
-    } else {
-      finish_load(*reader, load.plan, *bytes, now);
-    }
-    return;
-  }
-  if (bytes == nullptr) {
-    respond_error(load.request, failure);
-    return;
-  }
-  if (!load.json) {
-    load.response.body.emplace_back(std::move(bytes));
-  } else {
-    const std::string_view messages(*bytes);
-    load.response.body.push_back(Slice::of_static("["));
-    load.response.body.emplace_back(bytes, messages.substr(0, messages.size() - 1));
-    load.response.body.push_back(Slice::of_static("]"));
-  }
-  respond(load.request, std::move(load.response));
 }
 
 }  // namespace ds::engine

@@ -197,14 +197,52 @@ TEST_F(Reads, WhatIsNoLongerInTheCacheIsReadBack) {
   EXPECT_EQ(refused.error, ErrorCode::kOverloaded);
   EXPECT_TRUE(refused.retry_after_seconds.has_value());
   EXPECT_EQ(small.ask(get("p/other")).status, 200) << "what needs no load is not in the way";
-  // What happens meanwhile changes nothing of the answer.
-  small.ask(remove("p/s"));
   small.load();
   EXPECT_EQ(small.body(read), "[1,2,\"three\"]");
   EXPECT_TRUE(small.answer(read)->up_to_date);
+  // What is before the damage is still given, and asked for by itself.
+  small.load(TestHost::LoadEnd::kCorrupt);
+  ASSERT_TRUE(small.waits(corrupt));
   small.load(TestHost::LoadEnd::kCorrupt);
   EXPECT_EQ(small.error(corrupt), ErrorCode::kCorruptData);
   EXPECT_EQ(small.status(corrupt), 500);
+}
+
+TEST_F(Reads, WhatIsBeforeADamagedMessageIsGiven) {
+  EngineConfig small_config = config();
+  small_config.tail_cache_bytes = 1;
+  TestHost small(small_config);
+  small.ask(put("p/s", "text/plain", "good"));
+  const std::string good_end = small.tail("p/s");
+  small.ask(post("p/s", "damaged"));
+  small.ask(put("p/other"));
+  small.loads = TestHost::When::kByHand;
+  const uint64_t read = small.send(get("p/s"));
+  small.load(TestHost::LoadEnd::kCorrupt);
+  small.load();
+  EXPECT_EQ(small.body(read), "good");
+  EXPECT_EQ(small.next(read), good_end);
+  EXPECT_FALSE(small.answer(read)->up_to_date);
+  EXPECT_EQ(small.answer(read)->cache.kind, wire::CachePolicy::Kind::kNoStore);
+}
+
+TEST_F(Reads, WhatChangesWhileBytesAreOnTheirWay) {
+  EngineConfig small_config = config();
+  small_config.tail_cache_bytes = 1;
+  TestHost small(small_config);
+  small.loads = TestHost::When::kByHand;
+  small.ask(put("p/s", "text/plain", "one"));
+  small.ask(put("p/other"));
+  const uint64_t read = small.send(get("p/s"));
+  small.ask(post("p/s", "two"));
+  small.load();
+  EXPECT_EQ(small.body(read), "onetwo") << "a partial chunk would look like a full one";
+  EXPECT_TRUE(small.answer(read)->up_to_date);
+  small.ask(put("p/other2"));
+  const uint64_t gone = small.send(get("p/s"));
+  small.ask(remove("p/s"));
+  small.load();
+  EXPECT_EQ(small.error(gone), ErrorCode::kNotFound);
 }
 
 TEST_F(Reads, AFailedLoadIsA503) {

@@ -14,11 +14,11 @@ constexpr LogPosition kAdoptedBegin{uint64_t{1} << 63};
 
 }  // namespace
 
-void RecordCache::push(LogPosition first_record, SharedBytes records) {
+void RecordCache::push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes) {
   DS_ASSERT(held_.empty() || held_.back().first < first_record);
   bytes_ += records->size();
   held_.push_back(Held{first_record, std::move(records)});
-  while (bytes_ > budget_bytes_ && held_.size() > 1) {
+  while (bytes_ > budget_bytes && held_.size() > 1) {
     bytes_ -= held_.front().records->size();
     held_.pop_front();
   }
@@ -32,7 +32,7 @@ stream::MessageIndex RecordCache::adopt(const stream::MessageIndex& index, std::
   // Headers without content: only payloads are ever looked at.
   std::string records;
   stream::MessageIndex moved;
-  for (size_t i = 0; i < index.size(); ++i) {
+  for (size_t i = index.first(); i < index.size(); ++i) {
     stream::MessageEntry message = index.at(i);
     message.record = LogPosition{at.value + records.size()};
     moved.push(message);

@@ -15,11 +15,9 @@ namespace ds::engine {
 
 class RecordCache {
  public:
-  // Keeps at most `budget_bytes` of batches, and always the newest one.
-  explicit RecordCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
-
+  // Afterwards it holds at most `budget_bytes` of batches, and always the newest one.
   // REQUIRES: `first_record` is after every batch that is held.
-  void push(LogPosition first_record, SharedBytes records);
+  void push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes);
 
   // Keeps the payloads of `index`, which are `bytes`, for good: no log has them. Returns an index
   // that says where they are now.
@@ -39,7 +37,6 @@ class RecordCache {
   template <typename Batches>
   static Slice find_in(const Batches& batches, LogPosition record);
 
-  const uint64_t budget_bytes_;
   uint64_t bytes_ = 0;
   std::deque<Held> held_;      // by `first`
   std::vector<Held> adopted_;  // by `first`, at positions that no log has

@@ -10,11 +10,11 @@ namespace ds::engine {
 namespace {
 
 TEST(RecordCache, FindsARecordUpToTheEndOfItsBatch) {
-  RecordCache cache(100);
+  RecordCache cache;
   EXPECT_TRUE(cache.find(log_position(1, 0)).bytes.empty());
-  cache.push(log_position(1, 100), share("abcdef"));
-  cache.push(log_position(1, 200), share("ghi"));
-  cache.push(log_position(2, 0), share("jkl"));
+  cache.push(log_position(1, 100), share("abcdef"), 100);
+  cache.push(log_position(1, 200), share("ghi"), 100);
+  cache.push(log_position(2, 0), share("jkl"), 100);
   EXPECT_EQ(cache.find(log_position(1, 100)).bytes, "abcdef");
   EXPECT_EQ(cache.find(log_position(1, 102)).bytes, "cdef");
   EXPECT_EQ(cache.find(log_position(1, 202)).bytes, "i");
@@ -27,33 +27,33 @@ TEST(RecordCache, FindsARecordUpToTheEndOfItsBatch) {
 }
 
 TEST(RecordCache, KeepsTheNewestWithinItsBudget) {
-  RecordCache cache(10);
+  RecordCache cache;
   for (uint32_t i = 0; i < 100; ++i) {
-    cache.push(log_position(1, i * 10), share(std::string(4, static_cast<char>('a' + i % 26))));
+    cache.push(log_position(1, i * 10), share(std::string(4, static_cast<char>('a' + i % 26))), 10);
     EXPECT_LE(cache.bytes(), 10u);
   }
   EXPECT_TRUE(cache.find(log_position(1, 970)).bytes.empty());
   EXPECT_FALSE(cache.find(log_position(1, 980)).bytes.empty());
   EXPECT_FALSE(cache.find(log_position(1, 990)).bytes.empty());
   // The newest one is held however large it is, and alone.
-  cache.push(log_position(2, 0), share(std::string(1000, 'x')));
+  cache.push(log_position(2, 0), share(std::string(1000, 'x')), 10);
   EXPECT_EQ(cache.bytes(), 1000u);
   EXPECT_TRUE(cache.find(log_position(1, 990)).bytes.empty());
   EXPECT_EQ(cache.find(log_position(2, 0)).bytes.size(), 1000u);
 }
 
 TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
-  RecordCache cache(1);
-  cache.push(log_position(1, 0), share("first"));
+  RecordCache cache;
+  cache.push(log_position(1, 0), share("first"), 1);
   const Slice found = cache.find(log_position(1, 1));
-  cache.push(log_position(1, 10), share("second"));
+  cache.push(log_position(1, 10), share("second"), 1);
   EXPECT_TRUE(cache.find(log_position(1, 1)).bytes.empty());
   EXPECT_EQ(found.bytes, "irst");
 }
 
 TEST(RecordCache, AdoptedBytesAreFoundBesideTheLogs) {
-  RecordCache cache(1);
-  cache.push(log_position(1, 0), share("from the log"));
+  RecordCache cache;
+  cache.push(log_position(1, 0), share("from the log"), 1);
   stream::MessageIndex index;
   for (const uint64_t end : {3, 5, 9}) {
     index.push({Position{end}, log_position(1, 0), end});
@@ -72,7 +72,7 @@ TEST(RecordCache, AdoptedBytesAreFoundBesideTheLogs) {
     EXPECT_EQ(found, bytes);
   }
   EXPECT_EQ(cache.adopt(stream::MessageIndex(), "").size(), 0u);
-  cache.push(log_position(1, 100), share("more"));
+  cache.push(log_position(1, 100), share("more"), 1);
   EXPECT_EQ(cache.find(log_position(1, 100)).bytes, "more");
 }
 

@@ -83,6 +83,7 @@ TEST_F(Recovery, ARecordThatCannotFollowIsRefused) {
    public:
     explicit Alone(Engine& engine) : engine_(engine) {}
     Engine& owner_of(uint64_t) override { return engine_; }
+    std::optional<std::string> sealed_snapshot(Incarnation) override { return std::nullopt; }
 
    private:
     Engine& engine_;

@@ -13,6 +13,14 @@ using stream::WriteAnswer;
 using wire::ErrorCode;
 
 void Engine::Impl::on_request(RequestId id, const wire::RequestText& text, Instant now) {
+  if (may_be_elsewhere(text.path)) {
+    wait_for(text.path, std::make_unique<OwnedRequest>(id, text), now);
+    return;
+  }
+  dispatch(id, text, now);
+}
+
+void Engine::Impl::dispatch(RequestId id, const wire::RequestText& text, Instant now) {
   const Result<wire::Request, ErrorCode> parsed = wire::parse_request(text, scratch_);
   if (!parsed.ok()) {
     respond_error(id, parsed.error());
@@ -54,6 +62,8 @@ StreamEntry& Engine::Impl::add_stream(stream::StreamState state) {
   auto owned = std::make_unique<StreamEntry>();
   StreamEntry& stream = *owned;
   stream.state = std::move(state);
+  stream.loaded_at_find = next_find_;
+  indexed_ += stream.state.index.size() - stream.state.index.first();
   stream.accessed = stream.state.accessed;
   stream.content_type = share(stream.state.config.content_type);
   stream.pending.writer = stream.state.writer;
@@ -71,6 +81,7 @@ StreamEntry& Engine::Impl::add_stream(stream::StreamState state) {
 void Engine::Impl::forget_stream(StreamEntry& stream) {
   DS_ASSERT(stream.readers.empty());
   if (stream.wake_pending) std::erase(woken_, &stream);
+  indexed_ -= stream.state.index.size() - stream.state.index.first();
   const auto found = by_path_.find(stream.state.path);
   DS_ASSERT(found != by_path_.end());
   if (found->second == &stream) {
@@ -118,6 +129,7 @@ void Engine::Impl::create(RequestId id, const wire::RequestText& text,
       request.content_type.empty() ? stream::kDefaultContentType : request.content_type;
   what.ttl_seconds = request.ttl_seconds;
   what.expires_at = request.expires_at;
+  what.retention = {request.max_age_seconds, request.max_bytes};
   what.closed = request.closed;
   what.location = std::string(text.origin).append(text.raw_path);
   if (request.fork) {
@@ -141,10 +153,12 @@ void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body&
   facts.content_type = what.content_type;
   facts.ttl_seconds = what.ttl_seconds;
   facts.expires_at = what.expires_at;
+  facts.retention = what.retention;
   facts.fork = std::move(origin);
   stream::MessageIndex inherited;
   if (base != nullptr) {
     op.position = base->position;
+    if (base->earliest > Position{0}) op.earliest = base->earliest;
     facts.lives = std::move(base->lives);
     inherited = std::move(base->index);
   }
@@ -156,6 +170,7 @@ void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body&
   // Not visible to readers until the op is durable: only the pending state has its first message.
   StreamEntry& stream = add_stream(stream::new_state(op, std::move(inherited)));
   stream.pending.created = true;
+  note_inherited(stream);
   Entry entry;
   entry.has_request = true;
   entry.request = id;

@@ -303,6 +303,7 @@ TEST_F(Sse, AFailedLoadEndsTheResponse) {
     const uint64_t id = small.send(sse("p/s", "-1"));
     ASSERT_EQ(small.waiting_loads(), 1u);
     small.load(end);
+    if (end == TestHost::LoadEnd::kCorrupt) small.load(end);  // the first message alone
     EXPECT_TRUE(small.socket(id).ended);
     EXPECT_TRUE(small.socket(id).frames.empty());
     EXPECT_EQ(small.engine().stats().sse_readers, 0u);

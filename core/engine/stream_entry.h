@@ -45,6 +45,11 @@ struct StreamEntry {
   bool owes_new_life = false;
   bool wake_pending = false;  // on the list of streams whose readers are to be woken
 
+  uint32_t last_generation = 0;  // of the newest op that is not known to be sealed
+  uint32_t reads_under_way = 0;
+  uint64_t loaded_at_find = 0;  // finds of a lower number were asked for before it was loaded
+  bool idle = false;            // on the list of streams that may leave the memory
+
   bool committed() const { return !pending.created; }
   bool readable() const { return committed() && !state.soft_deleted && !state.gone; }
   Instant expiry() const { return stream::expiry(state.config, accessed); }

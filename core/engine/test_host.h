@@ -19,6 +19,7 @@
 
 #include "core/base/hash.h"
 #include "core/engine/engine.h"
+#include "core/engine/test_catalog.h"
 #include "core/stream/op.h"
 #include "core/stream/op_record.h"
 #include "core/wire/offset_text.h"
@@ -163,7 +164,7 @@ class TestHost : public Engine::Peers {
   enum class When : uint8_t { kAtOnce, kByHand };
 
   explicit TestHost(EngineConfig config = {}, uint32_t engines = 1) : config_(config) {
-    rebuild(engines, false);
+    rebuild(engines);
   }
   ~TestHost() override = default;
 
@@ -171,6 +172,7 @@ class TestHost : public Engine::Peers {
   When commits = When::kAtOnce;
   When loads = When::kAtOnce;
   When peers = When::kAtOnce;
+  When finds = When::kAtOnce;
   When sockets = When::kAtOnce;
 
   // --- Requests
@@ -310,17 +312,92 @@ class TestHost : public Engine::Peers {
   }
   int ops(stream::OpType type) const { return op_counts()[static_cast<int>(type)]; }
 
+  // --- Sealing (with EngineConfig::has_catalog)
+
+  TestCatalog& catalog() { return catalog_; }
+  // What is committed from now on goes to another generation.
+  void rotate() { log_end_ = log_position(log_end_.generation() + 1, 64); }
+  // Seals the oldest generation that is not the last. False if there is none.
+  bool seal() {
+    const uint32_t generation = catalog_.sealed_through() + 1;
+    if (generation >= log_end_.generation()) return false;
+    std::vector<std::vector<Incarnation>> touched(engines_.size());
+    for (const TestCatalog::Touched& one : catalog_.seal(generation, log_)) {
+      touched[index_of(one.path_hash)].push_back(one.id);
+    }
+    for (size_t i = 0; i < engines_.size(); ++i) {
+      // In two parts, as a host may.
+      const std::span<const Incarnation> all(touched[i]);
+      engines_[i]->on_sealed(generation, all.first(all.size() / 2), false, now_);
+      engines_[i]->on_sealed(generation, all.subspan(all.size() / 2), true, now_);
+    }
+    return true;
+  }
+  void seal_all() {
+    rotate();
+    while (seal()) {
+    }
+  }
+  // Seals everything and lets the engines forget what they can.
+  void make_cold() {
+    seal_all();
+    advance(Duration{config_.evict_after.us + seconds(2).us});
+  }
+  size_t waiting_finds() const { return finds_.size(); }
+  void find(Engine::Found end = Engine::Found::kYes, size_t which = 0) {
+    const auto [i, find] = finds_[which];
+    finds_.erase(finds_.begin() + static_cast<std::ptrdiff_t>(which));
+    const std::optional<std::string> snapshot = catalog_.find(find);
+    if (end == Engine::Found::kYes && !snapshot) end = Engine::Found::kNo;
+    Actions actions;
+    engines_[i]->on_found(find.find_id, end, snapshot.value_or(""), now_, actions);
+    run(i, std::move(actions));
+  }
+  void trim(Incarnation id, uint64_t path_hash, Position earliest) {
+    const size_t i = index_of(path_hash);
+    Actions actions;
+    engines_[i]->on_trim(id, earliest, now_, actions);
+    run(i, std::move(actions));
+  }
+  void due(Incarnation id, uint64_t path_hash) {
+    const size_t i = index_of(path_hash);
+    Actions actions;
+    engines_[i]->on_due(id, now_, actions);
+    run(i, std::move(actions));
+  }
+  std::optional<std::string> sealed_snapshot(Incarnation stream) override {
+    return catalog_.snapshot(stream);
+  }
+
   // --- Loads
 
   size_t waiting_loads() const { return loads_.size(); }
   enum class LoadEnd : uint8_t { kOk, kFailed, kCorrupt };
   // Ends waiting load number `which`.
   void load(LoadEnd end = LoadEnd::kOk, size_t which = 0) {
-    const auto [i, load] = loads_[which];
+    const auto [i, any] = loads_[which];
     loads_.erase(loads_.begin() + static_cast<std::ptrdiff_t>(which));
+    LoadOutcome outcome = end == LoadEnd::kOk       ? LoadOutcome::kDone
+                          : end == LoadEnd::kFailed ? LoadOutcome::kFailed
+                                                    : LoadOutcome::kCorrupt;
+    Actions actions;
+    if (const auto* sealed = std::get_if<ReadSealed>(&any)) {
+      std::optional<segment::SealedChunk> chunk = catalog_.read(sealed->read);
+      if (!chunk && outcome == LoadOutcome::kDone) outcome = LoadOutcome::kCorrupt;
+      engines_[i]->on_sealed_read(sealed->load_id, outcome,
+                                  chunk ? std::move(*chunk) : segment::SealedChunk(), now_,
+                                  actions);
+      run(i, std::move(actions));
+      return;
+    }
+    const Load& load = std::get<Load>(any);
     std::string bytes;
     for (const LoadPiece& piece : load.pieces) {
       const auto found = log_.find(piece.record);
+      if (found == log_.end() && piece.record.generation() <= catalog_.sealed_through()) {
+        outcome = LoadOutcome::kGone;
+        break;
+      }
       if (found == log_.end()) {
         ADD_FAILURE() << "a load of a record that is not in the log";
         return;
@@ -329,9 +406,8 @@ class TestHost : public Engine::Peers {
       EXPECT_LE(uint64_t{piece.skip} + piece.bytes, payload.size());
       bytes += payload.substr(piece.skip, piece.bytes);
     }
-    Actions actions;
-    engines_[i]->on_loaded(load.load_id, end == LoadEnd::kOk ? share(bytes) : nullptr,
-                           end == LoadEnd::kCorrupt, now_, actions);
+    engines_[i]->on_loaded(load.load_id, outcome,
+                           outcome == LoadOutcome::kDone ? share(bytes) : nullptr, now_, actions);
     run(i, std::move(actions));
   }
 
@@ -418,7 +494,10 @@ class TestHost : public Engine::Peers {
   // --- Restarts
 
   // Everything but the log is lost, and engines are made anew from it.
-  void restart(uint32_t count, bool lost_writes = false) { rebuild(count, lost_writes); }
+  void restart(uint32_t count, bool lost_writes = false) {
+    if (lost_writes) loss_ = true;
+    rebuild(count);
+  }
   void restart() { restart(static_cast<uint32_t>(engines_.size())); }
   // The newest records of the log are lost too, as with relaxed durability.
   void lose_records(size_t count) {
@@ -431,7 +510,9 @@ class TestHost : public Engine::Peers {
     other->now_ = now_;
     other->log_ = log_;
     other->log_end_ = log_end_;
-    other->rebuild(count, false);
+    other->catalog_ = catalog_;
+    other->lost_life_ = lost_life_;
+    other->rebuild(count);
     return other;
   }
 
@@ -446,10 +527,11 @@ class TestHost : public Engine::Peers {
     PeerMessage body;
   };
 
-  void rebuild(uint32_t count, bool lost_writes) {
+  void rebuild(uint32_t count) {
     engines_.clear();
     taken_.assign(count, {});
     loads_.clear();
+    finds_.clear();
     messages_.clear();
     open_.clear();
     sockets_.clear();
@@ -459,11 +541,18 @@ class TestHost : public Engine::Peers {
     for (const auto& [at, record] : log_) {
       EXPECT_TRUE(owner_of(stream::record_path_hash(record)).replay(record, at, *this));
     }
-    Incarnation highest;
+    for (const auto& [child, source] : catalog_.open_pins()) {
+      const auto state = stream::decode_snapshot(*catalog_.snapshot(source));
+      owner_of(state->path_hash).recover_pin(source, child, *this);
+    }
+    Incarnation highest = catalog_.highest_life();
     for (const auto& engine : engines_) highest = std::max(highest, engine->highest_life());
+    if (std::exchange(loss_, false)) lost_life_ = Incarnation{highest.value + 1};
+    highest = std::max(highest, lost_life_);
     std::vector<Actions> all(engines_.size());
     for (size_t i = 0; i < engines_.size(); ++i) {
-      engines_[i]->finish_replay(now_, highest, lost_writes, *this, all[i]);
+      engines_[i]->finish_replay(now_, highest, lost_life_, catalog_.sealed_through(), *this,
+                                 all[i]);
     }
     for (size_t i = 0; i < engines_.size(); ++i) run(i, std::move(all[i]));
   }
@@ -523,6 +612,11 @@ class TestHost : public Engine::Peers {
       found->second.inbox_pulled.push_back(false);
     } else if (auto* load = std::get_if<Load>(&action)) {
       loads_.emplace_back(engine, std::move(*load));
+    } else if (auto* sealed = std::get_if<ReadSealed>(&action)) {
+      loads_.emplace_back(engine, std::move(*sealed));
+    } else if (auto* find = std::get_if<Find>(&action)) {
+      EXPECT_TRUE(config_.has_catalog);
+      finds_.emplace_back(engine, std::move(*find));
     } else {
       auto& message = std::get<PeerMessage>(action);
       const size_t to = index_of(message.to_path_hash);
@@ -576,6 +670,10 @@ class TestHost : public Engine::Peers {
       for (size_t i = 0; commits == When::kAtOnce && i < engines_.size(); ++i) {
         more = commit(i) || more;
       }
+      while (finds == When::kAtOnce && !finds_.empty()) {
+        find();
+        more = true;
+      }
       if (loads == When::kAtOnce && !loads_.empty()) {
         load();
         more = true;
@@ -591,7 +689,11 @@ class TestHost : public Engine::Peers {
   std::vector<std::deque<Batch>> taken_;
   std::map<LogPosition, std::string> log_;
   LogPosition log_end_ = log_position(1, 64);
-  std::deque<std::pair<size_t, Load>> loads_;
+  TestCatalog catalog_;
+  bool loss_ = false;
+  Incarnation lost_life_;
+  std::deque<std::pair<size_t, std::variant<Load, ReadSealed>>> loads_;
+  std::deque<std::pair<size_t, Find>> finds_;
   std::deque<InFlight> messages_;
   std::map<uint64_t, size_t> open_;
   std::map<uint64_t, wire::Response> answers_;

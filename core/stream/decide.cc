@@ -115,7 +115,8 @@ bool create_matches(const StreamConfig& config, const std::vector<LifeSpan>& liv
     const std::string_view type =
         request.content_type.empty() ? kDefaultContentType : request.content_type;
     return wire::same_media_type(type, config.content_type) &&
-           request.ttl_seconds == config.ttl_seconds && request.expires_at == config.expires_at;
+           request.ttl_seconds == config.ttl_seconds && request.expires_at == config.expires_at &&
+           Retention{request.max_age_seconds, request.max_bytes} == config.retention;
   }
   // What a fork request leaves out is inherited and so matches.
   const ForkOrigin& origin = *config.fork;
@@ -131,6 +132,7 @@ bool create_matches(const StreamConfig& config, const std::vector<LifeSpan>& liv
       !wire::same_media_type(request.content_type, config.content_type)) {
     return false;
   }
+  if (Retention{request.max_age_seconds, request.max_bytes} != config.retention) return false;
   if (request.ttl_seconds && request.ttl_seconds != config.ttl_seconds) return false;
   if (request.expires_at && request.expires_at != config.expires_at) return false;
   return true;

@@ -41,8 +41,10 @@ struct ForkBase {
   std::string content_type;
   std::optional<uint64_t> ttl_seconds;
   std::optional<Instant> expires_at;
-  MessageIndex index;  // the source's messages up to the fork point, the last one clipped
-  SharedBytes bytes;   // all of theirs, if another engine cannot read them back
+  Position earliest;  // what is before was dropped by the source's retention
+  // The source's messages up to the fork point that have not been sealed, the last one clipped.
+  MessageIndex index;
+  SharedBytes bytes;  // all of theirs, if another engine cannot read them back
 };
 
 struct PinReply {

@@ -19,26 +19,36 @@ struct MessageEntry {
   uint64_t time_ms;    // when it was appended
 };
 
+// Messages are counted from the first one that was ever pushed: a number stays the same when older
+// entries go.
 class MessageIndex {
  public:
   static constexpr size_t kBlockEntries = 256;
 
-  size_t size() const { return frozen_.size() * kBlockEntries + recent_.size(); }
-  bool empty() const { return frozen_.empty() && recent_.empty(); }
-  // The position where the first indexed message begins; 0 until anything has been sealed.
+  // Entries [first(), size()) are there.
+  size_t first() const { return first_; }
+  size_t size() const { return base_ + frozen_.size() * kBlockEntries + recent_.size(); }
+  bool empty() const { return first_ == size(); }
+  // The position where the first indexed message begins: what is before it has been sealed.
   Position begin() const { return begin_; }
   Position end() const { return empty() ? begin_ : at(size() - 1).end; }
 
-  // REQUIRES: i < size().
+  // REQUIRES: first() <= i < size().
   const MessageEntry& at(size_t i) const;
-  // Where message i begins. REQUIRES: i < size().
-  Position start_of(size_t i) const { return i == 0 ? begin_ : at(i - 1).end; }
+  // Where message i begins. REQUIRES: first() <= i < size().
+  Position start_of(size_t i) const { return i == first_ ? begin_ : at(i - 1).end; }
 
-  // The index of the first message that ends after `p`; size() if there is none.
+  // The number of the first message that ends after `p`; size() if there is none. For a `p` before
+  // begin() that is the first one of those here.
   size_t first_ending_after(Position p) const;
 
   // REQUIRES: entry.end > end().
   void push(const MessageEntry& entry);
+
+  // Everything before `p` has been sealed. REQUIRES: empty().
+  void start_at(Position p) { begin_ = p; }
+  // Forgets the messages that are in generations up to this one: they have been sealed.
+  void drop_through(uint32_t generation);
 
   // A copy of all messages before `p`, the one around `p` clipped to end there. Shares the blocks.
   MessageIndex clipped(Position p) const;
@@ -46,6 +56,8 @@ class MessageIndex {
  private:
   using Block = std::vector<MessageEntry>;
   Position begin_;
+  size_t base_ = 0;   // the number of the first entry that is stored
+  size_t first_ = 0;  // of the first one that counts
   std::vector<std::shared_ptr<const Block>> frozen_;  // kBlockEntries entries each
   Block recent_;
 };

@@ -34,6 +34,10 @@ void put_create(std::string& out, const Op::Create& create) {
   if (create.ttl_seconds) put_extra(out, Tag::kTtl, *create.ttl_seconds);
   if (create.expires_at)
     put_extra(out, Tag::kExpiresAt, static_cast<uint64_t>(create.expires_at->us));
+  if (create.retention.max_age_seconds) {
+    put_extra(out, Tag::kMaxAge, *create.retention.max_age_seconds);
+  }
+  if (create.retention.max_bytes) put_extra(out, Tag::kMaxBytes, *create.retention.max_bytes);
   if (create.fork) {
     const ForkOrigin& fork = *create.fork;
     put_extra_head(out, Tag::kFork, 40 + fork.source_path.size());
@@ -114,6 +118,15 @@ bool take_extra(Op& op, Tag tag, std::string_view bytes) {
     case Tag::kNewLife:
       op.new_life = Incarnation{in.take<uint64_t>()};
       break;
+    case Tag::kMaxAge:
+      create().retention.max_age_seconds = in.take<uint64_t>();
+      break;
+    case Tag::kMaxBytes:
+      create().retention.max_bytes = in.take<uint64_t>();
+      break;
+    case Tag::kEarliest:
+      op.earliest = Position{in.take<uint64_t>()};
+      break;
     default:
       return false;
   }
@@ -139,6 +152,8 @@ bool complete(const Op& op) {
       return op.pin.has_value() && op.payload.empty();
     case OpType::kNewLife:
       return op.new_life.has_value() && op.payload.empty();
+    case OpType::kTrim:
+      return op.earliest.has_value() && op.payload.empty();
   }
   return false;
 }
@@ -169,6 +184,7 @@ size_t append_record(std::string& out, const Op& op, const wire::Body* body) {
     put(out, op.pin->position.value);
   }
   if (op.new_life) put_extra(out, Tag::kNewLife, op.new_life->value);
+  if (op.earliest) put_extra(out, Tag::kEarliest, op.earliest->value);
 
   const size_t size = out.size() - start;
   DS_ASSERT(size <= UINT32_MAX);

@@ -26,6 +26,14 @@ enum class OpType : uint8_t {
   kPin = 7,      // a fork shares its bytes up to a position
   kUnpin = 8,    // that fork is gone
   kNewLife = 9,  // answered writes may be lost: later positions show another life
+  kTrim = 10,    // retention: what is before a position can no longer be read
+};
+
+// How long a stream keeps its messages (PROTOCOL §4, retention). Absent: for ever.
+struct Retention {
+  std::optional<uint64_t> max_age_seconds;
+  std::optional<uint64_t> max_bytes;
+  friend bool operator==(const Retention&, const Retention&) = default;
 };
 
 // Where a fork comes from.
@@ -51,6 +59,7 @@ struct Op {
     std::string_view content_type;
     std::optional<uint64_t> ttl_seconds;
     std::optional<Instant> expires_at;
+    Retention retention;
     std::optional<ForkOrigin> fork;
     std::vector<LifeSpan> lives;  // all of them, the stream's own last
   };
@@ -73,6 +82,7 @@ struct Op {
   std::optional<Create> create;
   std::optional<Pin> pin;
   std::optional<Incarnation> new_life;
+  std::optional<Position> earliest;  // kTrim, and a fork's kCreate: what is before cannot be read
 
   Position end() const { return position + payload.size(); }
 };

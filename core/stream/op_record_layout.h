@@ -30,7 +30,10 @@ enum class Tag : uint8_t {
   kFork = 7,   // u64 source, u64 source path hash, u64 anchor, u64 sub-offset, u64 position, path
   kLives = 8,  // per span: u64 start, u64 life, u8 after_loss
   kPin = 9,    // u64 child, u64 child path hash, u64 position
-  kNewLife = 10,  // u64
+  kNewLife = 10,   // u64
+  kMaxAge = 11,    // u64 seconds
+  kMaxBytes = 12,  // u64
+  kEarliest = 13,  // u64 position
 };
 
 }  // namespace ds::stream::layout

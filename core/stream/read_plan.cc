@@ -9,7 +9,7 @@ namespace ds::stream {
 std::optional<Position> resolve(const StreamState& state, const wire::OffsetParam& offset) {
   switch (offset.kind) {
     case wire::OffsetParam::Kind::kBeginning:
-      return Position{0};
+      return state.earliest;
     case wire::OffsetParam::Kind::kNow:
       return state.writer.tail;
     case wire::OffsetParam::Kind::kAt:
@@ -20,6 +20,14 @@ std::optional<Position> resolve(const StreamState& state, const wire::OffsetPara
 
 ReadPlan plan_read(const StreamState& state, Position from, uint64_t max_chunk_bytes) {
   const MessageIndex& index = state.index;
+  const size_t first = index.first_ending_after(from);
+  const Position begin = first == index.size() ? from : index.start_of(first);
+  return plan_read_to(state, from, segment::chunk_boundary(begin, max_chunk_bytes));
+}
+
+ReadPlan plan_read_to(const StreamState& state, Position from, Position boundary) {
+  const MessageIndex& index = state.index;
+  DS_ASSERT(from >= index.begin());
   ReadPlan plan;
   plan.first = index.first_ending_after(from);
   plan.last = plan.first;
@@ -29,18 +37,36 @@ ReadPlan plan_read(const StreamState& state, Position from, uint64_t max_chunk_b
     return plan;
   }
   plan.begin = index.start_of(plan.first);
-  const uint64_t boundary = (plan.begin.value / max_chunk_bytes + 1) * max_chunk_bytes;
   // The first message that ends at or after the boundary is the last one of this answer.
-  const size_t at_boundary = index.first_ending_after(Position{boundary - 1});
+  const Position before{boundary.value - 1};
+  const size_t at_boundary = before < index.begin() ? plan.first : index.first_ending_after(before);
   plan.last = std::min(at_boundary + 1, index.size());
-  plan.end = index.at(plan.last - 1).end;
+  const MessageEntry& newest = index.at(plan.last - 1);
+  plan.end = newest.end;
+  plan.newest_ms = newest.time_ms;
   plan.at_tail = plan.end == state.writer.tail;
   return plan;
 }
 
-uint64_t newest_write_ms(const StreamState& state, const ReadPlan& plan) {
-  DS_ASSERT(plan.last > plan.first);
-  return state.index.at(plan.last - 1).time_ms;
+std::vector<segment::SealedPiece> sealed_pieces(const StreamState& state, Position from) {
+  std::vector<segment::SealedPiece> pieces;
+  const Position end = state.index.begin();
+  Incarnation owner;
+  for (size_t i = 0; i < state.lives.size(); ++i) {
+    const LifeSpan& span = state.lives[i];
+    // A life after a loss is the same stream's.
+    if (!span.after_loss) owner = span.life;
+    const bool newest = i + 1 == state.lives.size();
+    const Position to = newest ? end : std::min(end, state.lives[i + 1].start);
+    const Position begin = std::max(from, span.start);
+    if (begin >= to) continue;
+    if (!pieces.empty() && pieces.back().owner == owner) {
+      pieces.back().to = to;
+    } else {
+      pieces.push_back({owner, begin, to});
+    }
+  }
+  return pieces;
 }
 
 wire::CachePolicy cache_policy(const StreamState& state, const ReadPlan& plan, bool names_life,

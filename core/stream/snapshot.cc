@@ -10,16 +10,18 @@ namespace {
 
 constexpr std::string_view kMagic = "DSS1";
 
-constexpr uint8_t kHasTtl = 1;
-constexpr uint8_t kHasExpiresAt = 2;
-constexpr uint8_t kIsFork = 4;
-constexpr uint8_t kClosed = 8;
-constexpr uint8_t kHasSeq = 16;
-constexpr uint8_t kSoftDeleted = 32;
-constexpr uint8_t kGone = 64;
+constexpr uint16_t kHasTtl = 1;
+constexpr uint16_t kHasExpiresAt = 2;
+constexpr uint16_t kIsFork = 4;
+constexpr uint16_t kClosed = 8;
+constexpr uint16_t kHasSeq = 16;
+constexpr uint16_t kSoftDeleted = 32;
+constexpr uint16_t kGone = 64;
+constexpr uint16_t kHasMaxAge = 128;
+constexpr uint16_t kHasMaxBytes = 256;
 
-uint8_t flags_of(const StreamState& state) {
-  uint8_t flags = 0;
+uint16_t flags_of(const StreamState& state) {
+  uint32_t flags = 0;
   if (state.config.ttl_seconds) flags |= kHasTtl;
   if (state.config.expires_at) flags |= kHasExpiresAt;
   if (state.config.fork) flags |= kIsFork;
@@ -27,7 +29,9 @@ uint8_t flags_of(const StreamState& state) {
   if (state.writer.has_seq) flags |= kHasSeq;
   if (state.soft_deleted) flags |= kSoftDeleted;
   if (state.gone) flags |= kGone;
-  return flags;
+  if (state.config.retention.max_age_seconds) flags |= kHasMaxAge;
+  if (state.config.retention.max_bytes) flags |= kHasMaxBytes;
+  return static_cast<uint16_t>(flags);
 }
 
 void put_fork(std::string& out, const ForkOrigin& fork) {
@@ -86,8 +90,12 @@ void append_snapshot(std::string& out, const StreamState& state) {
   put_string(out, state.config.content_type);
   put(out, state.config.ttl_seconds.value_or(0));
   put(out, static_cast<uint64_t>(state.config.expires_at.value_or(Instant{}).us));
+  put(out, state.config.retention.max_age_seconds.value_or(0));
+  put(out, state.config.retention.max_bytes.value_or(0));
   if (state.config.fork) put_fork(out, *state.config.fork);
   put(out, state.writer.tail.value);
+  put(out, state.earliest.value);
+  put(out, state.newest_ms);
   put_string(out, state.writer.last_seq);
   put(out, static_cast<uint64_t>(state.accessed.us));
   put(out, static_cast<uint32_t>(state.lives.size()));
@@ -115,7 +123,7 @@ std::optional<StreamState> decode_snapshot(std::string_view bytes) {
   if (in.take_bytes(kMagic.size()) != kMagic) return std::nullopt;
 
   StreamState state;
-  const uint8_t flags = in.take<uint8_t>();
+  const uint16_t flags = in.take<uint16_t>();
   state.id.value = in.take<uint64_t>();
   state.path_hash = in.take<uint64_t>();
   state.path = in.take_string();
@@ -125,8 +133,14 @@ std::optional<StreamState> decode_snapshot(std::string_view bytes) {
   if ((flags & kHasTtl) != 0) state.config.ttl_seconds = ttl;
   const Instant expires_at{static_cast<int64_t>(in.take<uint64_t>())};
   if ((flags & kHasExpiresAt) != 0) state.config.expires_at = expires_at;
+  const uint64_t max_age = in.take<uint64_t>();
+  if ((flags & kHasMaxAge) != 0) state.config.retention.max_age_seconds = max_age;
+  const uint64_t max_bytes = in.take<uint64_t>();
+  if ((flags & kHasMaxBytes) != 0) state.config.retention.max_bytes = max_bytes;
   if ((flags & kIsFork) != 0) state.config.fork = take_fork(in);
   state.writer.tail.value = in.take<uint64_t>();
+  state.earliest.value = in.take<uint64_t>();
+  state.newest_ms = in.take<uint64_t>();
   state.writer.closed = (flags & kClosed) != 0;
   state.writer.has_seq = (flags & kHasSeq) != 0;
   state.writer.last_seq = in.take_string();
@@ -146,6 +160,7 @@ std::optional<StreamState> decode_snapshot(std::string_view bytes) {
     state.pins.emplace(child, pin);
   }
   take_producers(in, state.producers);
+  state.index.start_at(state.writer.tail);
   state.soft_deleted = (flags & kSoftDeleted) != 0;
   state.gone = (flags & kGone) != 0;
   if (in.failed() || !in.at_end() || state.lives.empty()) return std::nullopt;

@@ -14,7 +14,8 @@ namespace ds::stream {
 
 void append_snapshot(std::string& out, const StreamState& state);
 
-// Nothing if `bytes` is not one whole intact snapshot. Its index is empty.
+// Nothing if `bytes` is not one whole intact snapshot. Its index is empty and
+// begins at the tail.
 std::optional<StreamState> decode_snapshot(std::string_view bytes);
 
 }  // namespace ds::stream

@@ -10,7 +10,8 @@ namespace {
 
 void index_message(StreamState& state, const Op& op, LogPosition record) {
   if (op.payload.empty()) return;
-  state.index.push(MessageEntry{op.end(), record, static_cast<uint64_t>(op.time.us / 1000)});
+  state.newest_ms = static_cast<uint64_t>(op.time.us / 1000);
+  state.index.push(MessageEntry{op.end(), record, state.newest_ms});
 }
 
 void apply_write(StreamState& state, const Op& op, LogPosition record) {
@@ -65,9 +66,12 @@ StreamState new_state(const Op& op, MessageIndex inherited) {
   state.config.kind = wire::content_kind(state.config.content_type);
   state.config.ttl_seconds = op.create->ttl_seconds;
   state.config.expires_at = op.create->expires_at;
+  state.config.retention = op.create->retention;
   state.config.fork = op.create->fork;
   state.lives = op.create->lives;
   state.index = std::move(inherited);
+  if (state.index.empty()) state.index.start_at(op.position);
+  state.earliest = op.earliest.value_or(Position{0});
   state.writer.tail = op.position;
   state.accessed = op.time;
   return state;
@@ -99,8 +103,18 @@ bool apply(StreamState& state, const Op& op, LogPosition record) {
       if (*op.new_life <= state.lives.back().life) return false;
       state.lives.push_back(LifeSpan{state.writer.tail, *op.new_life, true});
       return true;
+    case OpType::kTrim:
+      if (*op.earliest > state.writer.tail) return false;
+      state.earliest = std::max(state.earliest, *op.earliest);
+      return true;
   }
   return false;
+}
+
+bool needs(const StreamState& state, Position begin, Position end) {
+  if (!state.soft_deleted && end > state.earliest) return true;
+  return std::any_of(state.pins.begin(), state.pins.end(),
+                     [&](const auto& pin) { return begin < pin.second.position; });
 }
 
 Instant expiry(const StreamConfig& config, Instant accessed) {

@@ -28,6 +28,7 @@ struct StreamConfig {
   wire::ContentKind kind = wire::ContentKind::kBinary;
   std::optional<uint64_t> ttl_seconds;
   std::optional<Instant> expires_at;
+  Retention retention;
   std::optional<ForkOrigin> fork;
 };
 
@@ -56,7 +57,9 @@ struct StreamState {
   WriterState writer;
   ProducerTable producers;
   std::vector<LifeSpan> lives;
-  MessageIndex index;
+  MessageIndex index;               // of what has not been sealed; what is before is in segments
+  Position earliest;                // what is before was dropped by retention
+  uint64_t newest_ms = 0;           // when its newest own message was written; 0: there is none
   std::map<Incarnation, Pin> pins;  // by the life of the fork
   Instant accessed;                 // the last access that is on record
   bool soft_deleted = false;        // deleted or expired while pins hold its bytes
@@ -77,6 +80,9 @@ StreamState new_state(const Op& op, MessageIndex inherited);
 // Applies any op; a stream's kCreate to what new_state made of it. False if it does not fit the
 // state: the log is not this stream's.
 [[nodiscard]] bool apply(StreamState& state, const Op& op, LogPosition record);
+
+// Whether the stream, or a fork of it, still needs its own messages in [begin, end).
+bool needs(const StreamState& state, Position begin, Position end);
 
 // When the stream expires if it is not accessed after `accessed`; kNever if it does not.
 Instant expiry(const StreamConfig& config, Instant accessed);

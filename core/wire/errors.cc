@@ -64,6 +64,10 @@ constexpr Row kRows[] = {
     {ErrorCode::kTtlAndExpiresAt,
      {"ttl_and_expires_at", 400,
       "Stream-TTL and Stream-Expires-At exclude each other: send one of them."}},
+    {ErrorCode::kInvalidRetention,
+     {"invalid_retention", 400,
+      "Stream-Max-Age (seconds, at most 10000000000) and Stream-Max-Bytes (at most "
+      "9007199254740991) must be plain decimal numbers above 0."}},
     {ErrorCode::kIncompleteProducer,
      {"incomplete_producer", 400,
       "Producer-Id, Producer-Epoch and Producer-Seq belong together: send all three or none."}},
@@ -147,6 +151,10 @@ constexpr Row kRows[] = {
      {"offset_gone", 410,
       "The offset belongs to an earlier stream at this path that is gone: start again from offset "
       "-1."}},
+    {ErrorCode::kOffsetTrimmed,
+     {"offset_trimmed", 410,
+      "What was at the offset is older than this stream keeps: go on from the offset in the "
+      "Stream-Earliest-Offset header, or from -1."}},
     {ErrorCode::kPreconditionFailed,
      {"precondition_failed", 412,
       "The stream's tail is not where If-Match expects it: read on up to the Stream-Next-Offset of "

@@ -15,6 +15,8 @@ constexpr HeaderName kHeaderNames[] = {
     {"content-type", HeaderId::kContentType},
     {"stream-seq", HeaderId::kStreamSeq},
     {"stream-ttl", HeaderId::kStreamTtl},
+    {"stream-max-age", HeaderId::kStreamMaxAge},
+    {"stream-max-bytes", HeaderId::kStreamMaxBytes},
     {"stream-expires-at", HeaderId::kStreamExpiresAt},
     {"stream-closed", HeaderId::kStreamClosed},
     {"stream-forked-from", HeaderId::kStreamForkedFrom},
@@ -89,6 +91,18 @@ ErrorCode parse_expiry(const RequestText& text, CreateRequest& out) {
   return ttl && expires_at ? ErrorCode::kTtlAndExpiresAt : ErrorCode::kNone;
 }
 
+ErrorCode parse_retention(const RequestText& text, CreateRequest& out) {
+  if (const auto age = text.header(HeaderId::kStreamMaxAge)) {
+    out.max_age_seconds = parse_decimal(*age, kTtlSecondsMax);
+    if (!out.max_age_seconds || *out.max_age_seconds == 0) return ErrorCode::kInvalidRetention;
+  }
+  if (const auto bytes = text.header(HeaderId::kStreamMaxBytes)) {
+    out.max_bytes = parse_decimal(*bytes, kIntegerMax);
+    if (!out.max_bytes || *out.max_bytes == 0) return ErrorCode::kInvalidRetention;
+  }
+  return ErrorCode::kNone;
+}
+
 std::string_view project_of(std::string_view canonical_path) {
   return canonical_path.substr(0, canonical_path.find('/'));
 }
@@ -130,6 +144,7 @@ Result<Request, ErrorCode> parse_create(const RequestText& text, ParseScratch& s
   std::optional<ProducerTuple> producer;
   ErrorCode error = parse_content_type(text, request.content_type);
   if (error == ErrorCode::kNone) error = parse_expiry(text, request);
+  if (error == ErrorCode::kNone) error = parse_retention(text, request);
   if (error == ErrorCode::kNone) error = parse_producer(text, producer);
   if (error == ErrorCode::kNone) error = parse_fork(text, scratch, request.fork);
   if (error == ErrorCode::kNone) {

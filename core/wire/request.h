@@ -30,6 +30,8 @@ enum class HeaderId : uint8_t {
   kStreamSeq,
   kStreamTtl,
   kStreamExpiresAt,
+  kStreamMaxAge,
+  kStreamMaxBytes,
   kStreamClosed,
   kStreamForkedFrom,
   kStreamForkOffset,
@@ -79,7 +81,7 @@ inline constexpr size_t kProducerIdBytesMax = 256;
 inline constexpr size_t kStreamSeqBytesMax = 1024;
 inline constexpr size_t kContentTypeBytesMax = 256;
 inline constexpr uint64_t kIntegerMax = (uint64_t{1} << 53) - 1;
-// About 317 years, so that no deadline overflows an Instant.
+// About 317 years, so that no deadline overflows an Instant. For Stream-Max-Age too.
 inline constexpr uint64_t kTtlSecondsMax = 10000000000;
 
 // A body, checked for its content type. For JSON, `elements` are the messages' ranges in `bytes`
@@ -117,6 +119,9 @@ struct CreateRequest {
   std::string_view content_type;  // "" if the header is absent
   std::optional<uint64_t> ttl_seconds;
   std::optional<Instant> expires_at;
+  // Retention: older messages, and the oldest ones beyond so many stored bytes, may go.
+  std::optional<uint64_t> max_age_seconds;  // above 0
+  std::optional<uint64_t> max_bytes;        // above 0
   bool closed = false;
   std::optional<ForkSource> fork;
   Body body;  // checked as JSON only if content_type says JSON: see check_body

@@ -66,6 +66,8 @@ void append_etags(std::string& out, const Response& response) {
 
 void append_expiry(std::string& out, const Response& response) {
   append_number(out, "Stream-TTL: ", response.ttl_seconds);
+  append_number(out, "Stream-Max-Age: ", response.max_age_seconds);
+  append_number(out, "Stream-Max-Bytes: ", response.max_bytes);
   if (response.expires_at) {
     out += "Stream-Expires-At: ";
     append_rfc3339(out, *response.expires_at);
@@ -91,6 +93,11 @@ void append_headers(std::string& out, const Response& response) {
   if (response.next_offset) {
     out += "Stream-Next-Offset: ";
     append_offset(out, *response.next_offset);
+    out += "\r\n";
+  }
+  if (response.earliest_offset) {
+    out += "Stream-Earliest-Offset: ";
+    append_offset(out, *response.earliest_offset);
     out += "\r\n";
   }
   if (response.up_to_date) out += "Stream-Up-To-Date: true\r\n";

@@ -36,12 +36,15 @@ struct Response {
   bool allow_stream_methods = false;  // Allow (405)
   CachePolicy cache;
   std::optional<Offset> next_offset;            // Stream-Next-Offset
+  std::optional<Offset> earliest_offset;        // Stream-Earliest-Offset
   std::optional<uint64_t> cursor;               // Stream-Cursor
   std::optional<uint64_t> producer_epoch;       // Producer-Epoch
   std::optional<uint64_t> producer_seq;         // Producer-Seq
   std::optional<uint64_t> expected_seq;         // Producer-Expected-Seq
   std::optional<uint64_t> received_seq;         // Producer-Received-Seq
   std::optional<uint64_t> ttl_seconds;          // Stream-TTL
+  std::optional<uint64_t> max_age_seconds;      // Stream-Max-Age
+  std::optional<uint64_t> max_bytes;            // Stream-Max-Bytes
   std::optional<Instant> expires_at;            // Stream-Expires-At
   std::optional<uint64_t> write_timestamp_ms;   // Stream-Write-Timestamp
   std::optional<uint32_t> retry_after_seconds;  // Retry-After

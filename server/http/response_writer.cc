@@ -13,8 +13,10 @@ namespace {
 // it as a name.
 constexpr std::string_view kStaticHeaders =
     "Access-Control-Allow-Origin: *\r\n"
-    "Access-Control-Expose-Headers: Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, "
-    "Stream-Closed, Stream-TTL, Stream-Expires-At, Stream-Write-Timestamp, "
+    "Access-Control-Expose-Headers: Stream-Next-Offset, Stream-Earliest-Offset, Stream-Cursor, "
+    "Stream-Up-To-Date, "
+    "Stream-Closed, Stream-TTL, Stream-Expires-At, Stream-Max-Age, Stream-Max-Bytes, "
+    "Stream-Write-Timestamp, "
     "stream-sse-data-encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, "
     "Producer-Received-Seq, ETag, Location, Retry-After, X-Request-Id\r\n"
     "X-Content-Type-Options: nosniff\r\n"
@@ -24,7 +26,8 @@ constexpr std::string_view kPreflightHeaders =
     "Allow: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
     "Access-Control-Allow-Methods: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
     "Access-Control-Allow-Headers: Authorization, Content-Type, If-Match, If-None-Match, "
-    "Cache-Control, Last-Event-ID, Stream-Seq, Stream-TTL, Stream-Expires-At, Stream-Closed, "
+    "Cache-Control, Last-Event-ID, Stream-Seq, Stream-TTL, Stream-Expires-At, Stream-Max-Age, "
+    "Stream-Max-Bytes, Stream-Closed, "
     "Stream-Cursor, Stream-Forked-From, Stream-Fork-Offset, Stream-Fork-Sub-Offset, Producer-Id, "
     "Producer-Epoch, Producer-Seq, X-Request-Id\r\n"
     "Access-Control-Max-Age: 86400\r\n"

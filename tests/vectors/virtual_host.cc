@@ -117,9 +117,10 @@ void VirtualHost::build_engines(bool lost_writes) {
   if (!replay_log()) line("replay refused");
   Incarnation highest;
   for (const auto& engine : engines_) highest = std::max(highest, engine->highest_life());
+  if (lost_writes) highest = lost_life_ = Incarnation{highest.value + 1};
   for (size_t i = 0; i < engines_.size(); ++i) {
     engine::Actions actions;
-    engines_[i]->finish_replay(now_, highest, lost_writes, *this, actions);
+    engines_[i]->finish_replay(now_, std::max(highest, lost_life_), lost_life_, 0, *this, actions);
     todo_.emplace_back(i, std::move(actions));
   }
   settle(0, {});
@@ -397,9 +398,12 @@ void VirtualHost::finish_load(LoadResult result) {
   }
   const bool ok = result == LoadResult::kOk && !missing;
   engine::Actions actions;
-  engines_[waiting.engine]->on_loaded(waiting.load.load_id,
-                                      ok ? share(std::move(bytes)) : SharedBytes{},
-                                      result == LoadResult::kCorrupt, now_, actions);
+  const engine::LoadOutcome outcome = ok ? engine::LoadOutcome::kDone
+                                      : result == LoadResult::kCorrupt
+                                          ? engine::LoadOutcome::kCorrupt
+                                          : engine::LoadOutcome::kFailed;
+  engines_[waiting.engine]->on_loaded(waiting.load.load_id, outcome,
+                                      ok ? share(std::move(bytes)) : SharedBytes{}, now_, actions);
   todo_.emplace_back(waiting.engine, std::move(actions));
 }
 

@@ -97,6 +97,7 @@ class VirtualHost : private engine::Engine::Peers {
   using Peers = engine::Engine::Peers;
 
   engine::Engine& owner_of(uint64_t path_hash) override;
+  std::optional<std::string> sealed_snapshot(Incarnation) override { return std::nullopt; }
   size_t index_of(uint64_t path_hash) const;
   void build_engines(bool lost_writes);
   bool replay_log();
@@ -115,6 +116,7 @@ class VirtualHost : private engine::Engine::Peers {
   std::string everything_about(const std::string& path);
   void line(const std::string& text);
 
+  Incarnation lost_life_;
   engine::EngineConfig config_;
   uint32_t engine_count_;
   std::string* out_;
