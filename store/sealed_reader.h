@@ -6,8 +6,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "core/segment/format.h"
 #include "core/segment/sealed_read.h"
 #include "ports/file.h"
 #include "store/catalog.h"
@@ -18,25 +22,48 @@ namespace ds::store {
 std::string segment_name(uint64_t id);
 std::optional<uint64_t> parse_segment_name(std::string_view name);
 
-// The open files of segments, shared by all readers. Only so many stay open.
+// The open files of segments and the heads read last, shared by all readers. Only so many of each
+// are kept. Any thread.
 class SegmentFiles {
  public:
   static constexpr size_t kOpenFilesMax = 128;
+  // Of the heads that are kept: their number, their blocks together (some 4 MB), and what makes one
+  // worth keeping. Whoever reads a large extent front to back asks for its head again and again.
+  static constexpr size_t kHeadsMax = 64;
+  static constexpr size_t kHeadBlocksMax = 64 << 10;
+  static constexpr size_t kHeadBlocksMin = 8;
+
+  using HeadPtr = std::shared_ptr<const segment::Head>;
+
   // Borrows `directory` for its whole life.
   explicit SegmentFiles(ports::Directory& directory) : directory_(directory) {}
-  // Any thread.
+
   Result<std::shared_ptr<ports::File>, ports::IoError> get(uint64_t id);
+  // The segment's file has been removed.
   void forget(uint64_t id);
+
+  // Null if it is not kept.
+  HeadPtr head(uint64_t id, uint64_t head_offset);
+  // May keep it.
+  void keep_head(uint64_t id, uint64_t head_offset, HeadPtr head);
 
  private:
   struct Entry {
     std::shared_ptr<ports::File> file;
     uint64_t last_use = 0;
   };
+  struct KeptHead {
+    HeadPtr head;
+    uint64_t last_use = 0;
+  };
+  using HeadKey = std::pair<uint64_t, uint64_t>;  // segment, offset
+
   ports::Directory& directory_;
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<uint64_t, Entry> entries_;
+  std::map<HeadKey, KeptHead> heads_;
+  size_t head_blocks_ = 0;  // of heads_
   uint64_t uses_ = 0;
 };
 

@@ -8,7 +8,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@
 #include "core/base/types.h"
 #include "ports/file.h"
 #include "store/catalog.h"
-#include "store/op_log.h"
+#include "store/seal_error.h"
 #include "store/sealed_reader.h"
 
 namespace ds::store {
@@ -26,12 +27,16 @@ struct SealerOptions {
   uint64_t single_stream_bytes = 4 << 20;
   // So many neighbouring segments of one level are merged into one of the next.
   uint32_t merge_fan_in = 8;
-  // Segments that would grow beyond this are left alone.
+  // Segments that would grow beyond this, or hold more extents than this, are left alone. Some
+  // 100 bytes of memory are needed for each extent.
   uint64_t segment_bytes_max = uint64_t{1} << 30;
+  uint64_t segment_extents_max = 1 << 20;
   // A segment of which less than this part (percent) is needed is rewritten.
   uint32_t live_percent_min = 50;
-  // Streams are sealed in passes of about this many records, which bounds the memory.
+  // Streams are sealed in passes of about this many records and bytes of messages (those of streams
+  // with a segment of their own not counted), which bounds the memory.
   uint32_t records_per_pass = 65536;
+  uint64_t bytes_per_pass = 16 << 20;
 };
 
 // A stream that a sealed generation has touched.
@@ -40,10 +45,7 @@ struct SealedStream {
   uint64_t path_hash = 0;
 };
 
-struct SealError {
-  enum class Kind : uint8_t { kIo, kNoSpace, kCorrupt } kind = Kind::kIo;
-  std::string message;  // one sentence for the operator
-};
+class NewSegments;
 
 class Sealer {
  public:
@@ -60,24 +62,43 @@ class Sealer {
   Result<Sweep, SealError> sweep();
 
   // Seals generation `generation`, which must be the one after the last sealed one and be followed
-  // by one that has begun; `end_sequence` is the first sequence of that one. Afterwards the
-  // generation's file is not needed for recovery any more; its removal is the caller's. Returns the
-  // streams that were touched and still exist.
+  // by one that has begun. Afterwards the generation's file is not needed for recovery any more;
+  // its removal is the caller's. Returns the streams that were touched and still exist. After a
+  // failure nothing has changed, and the call may be repeated.
   Result<std::vector<SealedStream>, SealError> seal(uint32_t generation);
 
   // Does one piece of upkeep, a merge or a rewrite, if there is one worth doing. False: nothing to
-  // do.
+  // do. After a failure nothing has changed. A segment that turns out to be damaged is reported
+  // once, as kCorrupt, and left alone from then on: copying it would hide the damage.
   Result<bool, SealError> tidy();
 
   struct Stats {
     uint64_t generations = 0;    // sealed since the start
     uint64_t bytes_written = 0;  // to segments since the start
-    uint64_t merges = 0;
+    uint64_t merges = 0;         // and rewrites, since the start
     uint64_t segments = 0;       // there are now
     uint64_t segment_bytes = 0;  // of their files
     uint64_t live_bytes = 0;
   };
   Stats stats() const;  // any thread
+
+ private:
+  Result<bool, SealError> replace(const std::vector<CatalogSegment>& sources, uint32_t level);
+  SealProblem finish(NewSegments& made, const std::vector<uint64_t>& removed_segments);
+  void count(uint64_t generations, uint64_t merges, uint64_t bytes_written);
+
+  ports::Directory& log_;
+  ports::Directory& segments_;
+  Catalog& catalog_;
+  SegmentFiles& files_;
+  const SealerOptions options_;
+  // No new segment gets a smaller number: a transaction that failed may still appear after a crash,
+  // and then its files must be there.
+  uint64_t next_segment_ = 1;
+  std::set<uint64_t> damaged_;  // segments that were reported
+
+  mutable std::mutex stats_mutex_;
+  Stats stats_;  // guarded by stats_mutex_
 };
 
 }  // namespace ds::store
