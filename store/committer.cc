@@ -136,13 +136,15 @@ bool Committer::commit_frame(Instant now) {
   frame_began_ = std::chrono::steady_clock::now();
   const bool relaxed = options_.durability == Durability::kRelaxed;
   IoStatus status = log_.append(frame_views_, relaxed, frame_begins_);
-  if (!status.ok() && status.error() == IoError::kNoSpace) {
+  if (!status.ok() && !log_.broken()) {
     {
       const std::lock_guard lock(stats_mutex_);
       ++stats_.failures;
     }
-    for (const size_t i : frame_) fail(taken_[i], CommitOutcome::kDiskFull);
-    fail_rest(CommitOutcome::kDiskFull);
+    const bool full = status.error() == IoError::kNoSpace;
+    const CommitOutcome outcome = full ? CommitOutcome::kDiskFull : CommitOutcome::kFailed;
+    for (const size_t i : frame_) fail(taken_[i], outcome);
+    fail_rest(outcome);
     return false;
   }
   if (status.ok() && !relaxed) status = log_.sync();

@@ -172,6 +172,20 @@ TEST_F(CommitterTest, AFullDiskFailsTheOldestBatchOfEveryEngineOnce) {
   EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{2001, 4, 2002}));
 }
 
+TEST_F(CommitterTest, ANextGenerationThatCannotBeMadeFailsOnlyWhatNeedsIt) {
+  start();
+  submit(0, 1, 0, 40000);
+  EXPECT_EQ(run(), "0:1 durable");
+  submit(0, 2, 0, 40000);
+  submit(1, 1);
+  world_.disk.fail_call(world_.disk.calls(), IoError::kFailed);  // opening the new file
+  EXPECT_EQ(run(), "0:2 failed, 1:1 failed");
+  EXPECT_TRUE(listener_.health.empty());
+  submit(0, 3, 1, 40000);
+  EXPECT_EQ(run(), "0:3 durable");
+  EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 3}));
+}
+
 TEST_F(CommitterTest, ASyncThatFailsIsAnsweredByWhatIsFound) {
   start();
   submit(0, 1);

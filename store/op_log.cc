@@ -88,6 +88,8 @@ class GenerationLog final : public OpLog {
     return synced;
   }
 
+  bool broken() const override { return broken_; }
+
   IoStatus reopen_after_failure(uint64_t* kept_frames) override {
     *kept_frames = 0;
     const uint32_t generation = header_.generation;
@@ -263,27 +265,26 @@ class GenerationLog final : public OpLog {
   }
 
   // Begins the next generation with room for a frame of `bytes`. Everything before
-  // `first_sequence` must be durable. Its header is durable when this returns. kNoSpace leaves the
-  // log as usable as before; other errors break it.
+  // `first_sequence` must be durable. Its header is durable when this returns. A file that cannot
+  // be made (no space, no descriptors) and kNoSpace leave the log as usable as before: the next
+  // frame that needs a generation tries again. Other errors break it.
   IoStatus begin_generation(uint64_t first_sequence, uint64_t bytes) {
     const std::lock_guard lock(next_mutex_);
     IoStatus status =
         make_next_file(std::max(generation_bytes_, kGenerationHeaderBytes + bytes + kCloseBytes));
-    if (status.ok()) {
-      GenerationHeader header;
-      header.generation = current_generation_ + 1;
-      header.first_sequence = first_sequence;
-      header.salt = make_salt(salt_seed_, header.generation);
-      header.file_bytes = next_bytes_;
-      char encoded[kGenerationHeaderBytes];
-      encode_generation_header(header, encoded);
-      const std::string_view view(encoded, sizeof encoded);
-      // Once the header may be on the disk no frame may follow in the generation before.
-      must_begin_ = true;
-      status = next_file_->write_at(0, {&view, 1});
-      if (status.ok()) status = next_file_->sync();
-      if (status.ok()) header_ = header;
-    }
+    if (!status.ok()) return status;
+    GenerationHeader header;
+    header.generation = current_generation_ + 1;
+    header.first_sequence = first_sequence;
+    header.salt = make_salt(salt_seed_, header.generation);
+    header.file_bytes = next_bytes_;
+    char encoded[kGenerationHeaderBytes];
+    encode_generation_header(header, encoded);
+    const std::string_view view(encoded, sizeof encoded);
+    // Once the header may be on the disk no frame may follow in the generation before.
+    must_begin_ = true;
+    status = next_file_->write_at(0, {&view, 1});
+    if (status.ok()) status = next_file_->sync();
     if (!status.ok()) {
       // The file is replaced by a new one in the next attempt.
       next_ready_ = false;
@@ -292,6 +293,7 @@ class GenerationLog final : public OpLog {
       return status;
     }
     must_begin_ = false;
+    header_ = header;
     file_ = std::move(next_file_);
     next_ready_ = false;
     files_.put(header_.generation, file_);

@@ -73,13 +73,15 @@ class OpLog {
 
   // Writes one frame that holds `batches` (each: whole records back to back) and tells where each
   // batch begins. Does not sync, except once when relaxed frames begin. `relaxed` marks the frame
-  // as answered before it is synced. After kNoSpace nothing of the frame is there and the log works
-  // on; a frame over kFramePayloadBytesMax never fits. After any other error the log is broken, and
-  // the frame may be there.
+  // as answered before it is synced. A frame over kFramePayloadBytesMax never fits (kNoSpace).
+  // After a failure broken() tells: if it is not, nothing of the frame is there and the log works
+  // on (a full disk, a next generation that could not be made); if it is, the frame may be there.
   virtual ports::IoStatus append(std::span<const std::string_view> batches, bool relaxed,
                                  std::span<LogPosition> begins) = 0;
   // Makes everything appended durable.
   virtual ports::IoStatus sync() = 0;
+  // Whether nothing more can be appended before reopen_after_failure().
+  virtual bool broken() const = 0;
   // After a failed append or sync. Looks for the frames since the last good sync: those that are
   // wholly there are kept (written again, synced, and read back from the medium), the rest is cut
   // off, and a new generation begins. On success `*kept_frames` is the number of frames that

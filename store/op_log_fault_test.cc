@@ -25,7 +25,7 @@ struct Ledger {
 void commit_all(LogWorld& world, uint64_t first, uint64_t last, uint64_t bytes, Ledger& ledger) {
   for (uint64_t i = first; i <= last; ++i) {
     const IoStatus appended = world.append(i, bytes);
-    if (!appended.ok() && appended.error() == IoError::kNoSpace) {
+    if (!appended.ok() && !world.log->broken()) {
       ledger.refused.insert(i);
       continue;
     }
@@ -319,6 +319,30 @@ TEST(OpLogFaults, AGenerationThatCouldNotBeBegunStillEndsTheOneBefore) {
       expect_as_promised(world, ledger, std::to_string(n) + "/" + std::to_string(seed));
     }
   }
+}
+
+TEST(OpLogFaults, ANextGenerationThatCannotBeMadeRefusesWhatNeedsIt) {
+  // As when there are no descriptors left. Nothing has been written: the log is not broken.
+  LogWorld world;
+  ASSERT_TRUE(world.open());
+  Ledger ledger;
+  commit_all(world, 1, 6, 9000, ledger);
+  for (uint64_t i = 7; i <= 9; ++i) {
+    world.disk.fail_call(world.disk.calls(), IoError::kFailed);  // opening the new file
+    const IoStatus appended = world.append(i, 20000);            // does not fit any more
+    ASSERT_FALSE(appended.ok());
+    EXPECT_EQ(appended.error(), IoError::kFailed);
+    ASSERT_FALSE(world.log->broken());
+    ledger.refused.insert(i);
+  }
+  commit_all(world, 10, 10, 100, ledger);  // fits
+  EXPECT_EQ(world.log->stats().last_generation, 1u);
+  commit_all(world, 11, 12, 20000, ledger);
+  EXPECT_EQ(world.log->stats().last_generation, 2u);
+  EXPECT_EQ(ledger.refused.size(), 3u);
+  world.crash(FaultyDisk::Crash::kForget);
+  ASSERT_TRUE(world.open());
+  expect_as_promised(world, ledger, "descriptors again");
 }
 
 TEST(OpLogFaults, FramesSyncedOnTheWayCountAsKept) {
