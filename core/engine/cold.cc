@@ -46,7 +46,7 @@ OwnedRequest::OwnedRequest(RequestId request_id, const wire::RequestText& reques
 // --- Looking up ---------------------------------------------------------------------------------
 
 bool Engine::Impl::may_be_elsewhere(std::string_view path) const {
-  if (elsewhere_ == 0) return false;
+  if (elsewhere_ == 0 || gone_paths_.count(std::string(path)) > 0) return false;
   // What came first is served first.
   if (!finds_by_path_.empty() && finds_by_path_.count(std::string(path)) > 0) return true;
   return by_path_.find(path) == by_path_.end();
@@ -100,7 +100,7 @@ void Engine::Impl::on_found(uint64_t find_id, Engine::Found found, std::string_v
   } else {
     finds_by_path_.erase(find.path);
   }
-  if (found == Engine::Found::kYes && load_stream(snapshot, now) == nullptr) {
+  if (found == Engine::Found::kYes && !load_stream(snapshot, now)) {
     found = Engine::Found::kCorrupt;
   }
   for (Waiting& who : find.waiting) {
@@ -148,14 +148,38 @@ void Engine::Impl::turn_away(Waiting& who, ErrorCode code, Instant now) {
   }
 }
 
-StreamEntry* Engine::Impl::load_stream(std::string_view snapshot, Instant now) {
+bool Engine::Impl::load_stream(std::string_view snapshot, Instant now) {
   std::optional<stream::StreamState> state = stream::decode_snapshot(snapshot);
-  if (!state || state->gone) return nullptr;
-  if (StreamEntry* here = find_by_id(state->id)) return here;
+  if (!state || state->gone) return false;
+  if (find_by_id(state->id) != nullptr || gone_ids_.count(state->id.value) > 0) return true;
   StreamEntry& stream = add_stream(std::move(*state));
   settle(stream, now);
   note_idle(stream);
-  return &stream;
+  return true;
+}
+
+// --- Streams that are gone
+// ------------------------------------------------------------------------
+
+// The catalog knows a stream until its deletion has been sealed: until then it must not come back.
+void Engine::Impl::bury(const StreamEntry& stream) {
+  if (!config_.has_catalog) return;
+  gone_ids_.insert(stream.state.id.value);
+  gone_paths_[stream.state.path]++;
+  gone_.push_back({stream.state.id, stream.state.path, stream.last_generation, next_find_});
+}
+
+void Engine::Impl::forget_gone() {
+  const uint64_t oldest_find = finds_.empty() ? next_find_ : finds_.begin()->first;
+  while (!gone_.empty()) {
+    const Gone& oldest = gone_.front();
+    // An answer on its way may still tell of it.
+    if (oldest.generation > sealed_through_ || oldest_find < oldest.before_find) return;
+    gone_ids_.erase(oldest.id.value);
+    const auto path = gone_paths_.find(oldest.path);
+    if (--path->second == 0) gone_paths_.erase(path);
+    gone_.pop_front();
+  }
 }
 
 // --- Sealing ------------------------------------------------------------------------------------
@@ -181,6 +205,7 @@ void Engine::Impl::on_sealed(uint32_t generation, std::span<const Incarnation> s
   }
   if (!last_part) return;
   sealed_through_ = std::max(sealed_through_, generation);
+  forget_gone();
   // Forks whose inherited messages are still in the log under their source's name.
   std::erase_if(inherited_, [&](Incarnation id) {
     StreamEntry* stream = find_by_id(id);

@@ -211,6 +211,7 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
   }
   if (stream.state.gone) {
     release_source(stream.state);
+    bury(stream);
     forget_stream(stream);
     entry.stream = nullptr;
   }

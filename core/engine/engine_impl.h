@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -160,6 +161,8 @@ class Engine::Impl {
   void arm_expiry(StreamEntry& stream, Instant now);
   void settle(StreamEntry& stream, Instant now);
   StreamEntry* find_or_load(Incarnation id, Peers& peers);
+  // Whether it is in the catalog and not gone since. During a replay.
+  bool is_sealed(Incarnation id, Peers& peers) const;
 
   // --- Reads (reads.cc)
   // ---------------------------------------------------------------------------
@@ -327,7 +330,10 @@ class Engine::Impl {
   void join(PendingFind& find, Waiting who);
   void let_in(Waiting who, Instant now);
   void turn_away(Waiting& who, wire::ErrorCode code, Instant now);
-  StreamEntry* load_stream(std::string_view snapshot, Instant now);
+  // False: the snapshot cannot be read.
+  bool load_stream(std::string_view snapshot, Instant now);
+  void bury(const StreamEntry& stream);
+  void forget_gone();
   void drop_sealed(StreamEntry& stream, uint32_t generation);
   // A fork that shows messages of its source that have not been sealed.
   void note_inherited(StreamEntry& stream);
@@ -388,6 +394,15 @@ class Engine::Impl {
   std::vector<Incarnation> inherited_;  // see note_inherited
   std::vector<Incarnation> to_check_;   // touched by the generation that is being sealed
   std::deque<Incarnation> idle_;        // those whose entry says so
+  struct Gone {
+    Incarnation id;
+    std::string path;
+    uint32_t generation = 0;   // that holds its end
+    uint64_t before_find = 0;  // finds of a lower number may still bring it
+  };
+  std::deque<Gone> gone_;  // by generation
+  std::unordered_set<uint64_t> gone_ids_;
+  std::unordered_map<std::string, uint32_t, PathHash, std::equal_to<>> gone_paths_;
   bool sweep_armed_ = false;
 
   wire::ParseScratch scratch_;

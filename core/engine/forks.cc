@@ -170,7 +170,8 @@ void Engine::Impl::refuse_pin(const PinRequest& request, ErrorCode code) {
 
 void Engine::Impl::pin(PinRequest request, Instant now) {
   if (may_be_elsewhere(request.source_path)) {
-    wait_for(request.source_path, std::make_unique<PinRequest>(std::move(request)), now);
+    const std::string path = request.source_path;
+    wait_for(path, std::make_unique<PinRequest>(std::move(request)), now);
     return;
   }
   StreamEntry* source = find_newest(request.source_path, now);
@@ -351,7 +352,7 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
 
 void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {
   StreamEntry* source = find_by_id(message.source);
-  if (source == nullptr && elsewhere_ != 0) {
+  if (source == nullptr && elsewhere_ != 0 && gone_ids_.count(message.source.value) == 0) {
     wait_for(message.source, message, now);
     return;
   }

@@ -66,7 +66,7 @@ std::pair<std::string, std::string> random_message(Random& random, const Kind& k
 class HandOver {
  public:
   HandOver(uint64_t seed, EngineConfig config, const Kind& kind)
-      : random_(seed), kind_(kind), host_(config, 2) {
+      : random_(seed), kind_(kind), host_(config, 2), seals_(config.has_catalog) {
     host_.ask(put("p/source", kind_.type));
     for (uint64_t n = random_.below(5); n > 0; --n) append_now("p/source", inherited_);
     // Half of the streams are forks, of a stream that may live at the other engine.
@@ -108,6 +108,11 @@ class HandOver {
   }
 
   void step() {
+    if (seals_ && random_.below(10) == 0) {
+      if (random_.below(2) == 0) host_.rotate();
+      if (random_.below(2) == 0) host_.seal();
+      if (random_.below(10) == 0) host_.make_cold();
+    }
     switch (random_.below(12)) {
       case 0:
       case 1:
@@ -254,6 +259,7 @@ class HandOver {
   Random random_;
   const Kind kind_;
   TestHost host_;
+  const bool seals_;
   const std::string path_ = "p/s";
   size_t engine_ = 0;
   std::string inherited_;
@@ -282,6 +288,21 @@ TEST(HandOver, NothingIsLostAndNothingComesTwiceFromTheLog) {
     config.max_chunk_bytes = 1 + seed % 40;
     config.tail_cache_bytes = 1 + seed % 300;
     HandOver(seed, config, kKinds[seed % 3]).run(120);
+    if (::testing::Test::HasFailure()) break;
+  }
+}
+
+TEST(HandOver, NothingIsLostAndNothingComesTwiceWhileSealing) {
+  for (uint64_t seed = 1; seed <= 3000; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    EngineConfig config;
+    config.max_chunk_bytes = 1 + seed % 40;
+    config.tail_cache_bytes = 1 + seed % 300;
+    config.has_catalog = true;
+    config.evict_after = Duration{};
+    const bool split = seed % 4 == 3;
+    if (split) config.max_chunk_bytes += 30;
+    HandOver(seed, config, split ? kSplitText : kKinds[seed % 3]).run(120);
     if (::testing::Test::HasFailure()) break;
   }
 }

@@ -17,7 +17,8 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
       index_(index),
       key_(key),
       by_path_(16, PathHash{key}),
-      finds_by_path_(16, PathHash{key}) {
+      finds_by_path_(16, PathHash{key}),
+      gone_paths_(16, PathHash{key}) {
   DS_ASSERT(index < kEnginesMax);
 }
 
@@ -148,6 +149,11 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
   // Given to a fork, even if that never came to be.
   if (op->pin) last_life_ = std::max(last_life_, op->pin->child);
   if (stream->state.gone) {
+    // Its pin may not have been released: the source has to be looked at.
+    if (const std::optional<stream::ForkOrigin>& fork = stream->state.config.fork) {
+      peers.owner_of(fork->source_path_hash).impl_->find_or_load(fork->source, peers);
+    }
+    bury(*stream);
     forget_stream(*stream);
   } else {
     reset_pending(*stream);
@@ -158,6 +164,7 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
 // During a replay: a stream whose earlier ops have been sealed comes from the catalog.
 StreamEntry* Engine::Impl::find_or_load(Incarnation id, Peers& peers) {
   if (StreamEntry* stream = find_by_id(id)) return stream;
+  if (gone_ids_.count(id.value) > 0) return nullptr;
   const std::optional<std::string> snapshot = peers.sealed_snapshot(id);
   if (!snapshot) return nullptr;
   std::optional<stream::StreamState> state = stream::decode_snapshot(*snapshot);
@@ -165,6 +172,10 @@ StreamEntry* Engine::Impl::find_or_load(Incarnation id, Peers& peers) {
   StreamEntry& stream = add_stream(std::move(*state));
   reset_pending(stream);
   return &stream;
+}
+
+bool Engine::Impl::is_sealed(Incarnation id, Peers& peers) const {
+  return gone_ids_.count(id.value) == 0 && peers.sealed_snapshot(id).has_value();
 }
 
 void Engine::Impl::recover_pin(Incarnation source, Incarnation child, Peers& peers) {
@@ -186,8 +197,8 @@ void Engine::Impl::finish_replay(Instant now, Incarnation highest_life, Incarnat
     settle(*stream, now);
     // Pins whose forks never came to be, or are gone.
     for (const auto& [child, held] : stream->state.pins) {
-      const StreamEntry* fork = peers.owner_of(held.child_path_hash).impl_->find_by_id(child);
-      if (fork == nullptr && !peers.sealed_snapshot(child)) {
+      Impl& owner = *peers.owner_of(held.child_path_hash).impl_;
+      if (!owner.find_by_id(child) && !owner.is_sealed(child, peers)) {
         send_unpin(stream->state.id, stream->state.path_hash, child);
       }
     }

@@ -36,6 +36,7 @@ class TestCatalog {
     EXPECT_EQ(generation, sealed_through_ + 1);
     sealed_through_ = generation;
     std::map<Incarnation, stream::StreamState> states;
+    std::set<Incarnation> unpinned;
     const auto until = log.lower_bound(log_position(generation + 1, 0));
     for (auto at = log.begin(); at != until; ++at) {
       const auto op = stream::decode_record(at->second);
@@ -43,7 +44,10 @@ class TestCatalog {
       if (op->new_life) highest_life_ = std::max(highest_life_, *op->new_life);
       if (op->pin) highest_life_ = std::max(highest_life_, op->pin->child);
       if (op->type == stream::OpType::kPin) open_pins_[op->pin->child] = op->stream;
-      if (op->type == stream::OpType::kUnpin) open_pins_.erase(op->pin->child);
+      if (op->type == stream::OpType::kUnpin) {
+        open_pins_.erase(op->pin->child);
+        unpinned.insert(op->pin->child);
+      }
       if (op->type == stream::OpType::kCreate) open_pins_.erase(op->stream);
       auto state = states.find(op->stream);
       if (state == states.end()) {
@@ -63,6 +67,9 @@ class TestCatalog {
     std::vector<Touched> touched;
     for (auto& [id, state] : states) {
       if (state.gone) {
+        if (state.config.fork && unpinned.count(id) == 0) {
+          open_pins_[id] = state.config.fork->source;
+        }
         streams_.erase(id);
         messages_.erase(id);
         continue;
