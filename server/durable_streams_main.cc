@@ -5,10 +5,12 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/commands/segment.h"
 #include "server/config/load.h"
+#include "server/descriptor_limit.h"
 #include "server/log.h"
 #include "server/server.h"
 
@@ -54,8 +56,8 @@ OptionTexts flag_texts(const CLI::App& serve, const Flags& flags) {
   for (const Option& option : ds::server::options()) {
     const std::vector<std::string>& texts = flags.texts[i++];
     if (serve.count("--" + std::string(option.name)) == 0) continue;
-    // A switch without a value.
-    result[std::string(option.name)] = texts.empty() ? std::vector<std::string>{""} : texts;
+    const std::vector<std::string> bare{ds::server::kBareSwitch};
+    result[std::string(option.name)] = texts.empty() ? bare : texts;
   }
   return result;
 }
@@ -63,6 +65,18 @@ OptionTexts flag_texts(const CLI::App& serve, const Flags& flags) {
 int complain(const std::string& problem) {
   std::fprintf(stderr, "durable-streams: %s\n", problem.c_str());
   return kUsage;
+}
+
+// Descriptors that connections use up are missing for the log's files.
+void fit_connections(ds::server::Config& config) {
+  const uint64_t descriptors = ds::server::raise_descriptor_limit();
+  const uint64_t most = ds::server::descriptors_for_connections(descriptors);
+  if (config.connections_max <= most) return;
+  ds::server::log_event(
+      ds::server::LogLevel::kWarn,
+      "fewer connections than --max-connections: the limit on open files is low",
+      {{"wanted", config.connections_max}, {"connections", most}, {"open_files", descriptors}});
+  config.connections_max = most;
 }
 
 int serve(const CLI::App& command, const Flags& flags) {
@@ -78,15 +92,21 @@ int serve(const CLI::App& command, const Flags& flags) {
   }
   const OptionTexts environment = ds::server::read_environment(
       [](const std::string& name) { return std::getenv(name.c_str()); });
-  const auto config = ds::server::make_config(flag_texts(command, flags), environment, file);
-  if (!config.ok()) return complain(config.error());
+  auto made = ds::server::make_config(flag_texts(command, flags), environment, file);
+  if (!made.ok()) return complain(made.error());
+  ds::server::Config config = std::move(*made);
+  if (config.durability != ds::server::DurabilityMode::kMemory) {
+    const std::string problem = ds::server::check_data_dir(config.data_dir);
+    if (!problem.empty()) return complain(problem);
+  }
 
-  ds::server::configure_log(config->log_format, config->log_level);
+  ds::server::configure_log(config.log_format, config.log_level);
   for (const std::string& name : ds::server::unknown_environment(environ)) {
     ds::server::log_event(ds::server::LogLevel::kWarn, "unknown option in the environment",
                           {{"name", name}});
   }
-  ds::server::Server server(*config);
+  fit_connections(config);
+  ds::server::Server server(config);
   return server.run();
 }
 

@@ -225,6 +225,7 @@ Config default_config() {
 }
 
 std::string check_config(const Config& config) {
+  if (config.listen.empty()) return "there is no address to listen at (--listen)";
   if (!config.allow_unauthenticated) {
     for (const ListenAddress& address : config.listen) {
       if (address.loopback) continue;

@@ -1,9 +1,12 @@
 #include "server/config/load.h"
 
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <utility>
 
 namespace ds::server {
@@ -73,17 +76,36 @@ Result<OptionTexts, std::string> parse_config_text(std::string_view text, std::s
 }
 
 Result<OptionTexts, std::string> read_config_file(const std::string& path) {
+  const auto problem = [&path](const char* reason) {
+    return Error("cannot read the configuration file " + path + ": " + reason);
+  };
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return problem(std::strerror(errno));
+  if (S_ISDIR(info.st_mode)) return problem("it is a directory");
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error("cannot read the configuration file " + path);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return parse_config_text(text, path);
+  if (!file) return problem(std::strerror(errno));
+  std::ostringstream text;
+  // An empty file counts as a failure to copy from it.
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (file.bad() || !text) return problem("reading it failed");
+  return parse_config_text(text.str(), path);
+}
+
+std::string check_data_dir(const std::string& path) {
+  struct stat info {};
+  const std::string subject = "--data-dir: '" + path + "' ";
+  if (::stat(path.c_str(), &info) == 0) {
+    return S_ISDIR(info.st_mode) ? "" : subject + "is not a directory";
+  }
+  if (errno == ENOENT) return "";
+  return subject + "cannot be used: " + std::strerror(errno);
 }
 
 OptionTexts read_environment(const Environment& get) {
   OptionTexts result;
   for (const Option& option : options()) {
     const char* value = get(environment_name(option));
-    if (value == nullptr) continue;
+    if (value == nullptr || *value == '\0') continue;
     std::vector<std::string>& texts = result[std::string(option.name)];
     if (option.kind != Option::Kind::kList) {
       texts.emplace_back(value);

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <fstream>
 #include <map>
 #include <string>
+
+#include "tests/fakes/temp_directory.h"
 
 namespace ds::server {
 namespace {
@@ -109,8 +112,57 @@ TEST(Config, AddressesBeyondThisMachineNeedConsent) {
   EXPECT_TRUE(problem_of({{"listen", {"0.0.0.0:1"}}}).starts_with("refusing to listen at"));
   EXPECT_TRUE(problem_of({{"listen", {"[::]:1"}}}).starts_with("refusing to listen at"));
   EXPECT_TRUE(problem_of({{"listen", {"192.168.1.1:1"}}}).starts_with("refusing to listen at"));
-  EXPECT_EQ(problem_of({{"listen", {"0.0.0.0:1"}}, {"allow-unauthenticated", {""}}}), "");
+  EXPECT_EQ(problem_of({{"listen", {"0.0.0.0:1"}}, {"allow-unauthenticated", {kBareSwitch}}}), "");
   EXPECT_EQ(problem_of({{"listen", {"127.9.9.9:1", "[::1]:1", "unix:/x", "localhost:1"}}}), "");
+}
+
+TEST(Config, AnEmptyTextIsNoConsent) {
+  const OptionTexts open = {{"listen", {"0.0.0.0:1"}}};
+  EXPECT_EQ(problem_of({{"listen", {"0.0.0.0:1"}}, {"allow-unauthenticated", {""}}}),
+            "--allow-unauthenticated: '' is neither true nor false");
+  const auto file = parse_config_text("allow-unauthenticated = \"\"", "f");
+  ASSERT_TRUE(file.ok());
+  const auto config = make_config(open, {}, *file);
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error(),
+            "configuration file: allow-unauthenticated: '' is neither true nor false");
+}
+
+TEST(Config, AnEmptyVariableCountsAsNotSet) {
+  const OptionTexts environment = read_environment([](const std::string&) { return ""; });
+  EXPECT_TRUE(environment.empty());
+  const auto config = make_config({}, environment, {});
+  ASSERT_TRUE(config.ok()) << config.error();
+  ASSERT_EQ(config->listen.size(), 1u);
+  EXPECT_FALSE(config->allow_unauthenticated);
+}
+
+TEST(Config, ThereMustBeAnAddressToListenAt) {
+  const auto file = parse_config_text("listen = []", "f");
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(make_config({}, {}, *file).error(), "there is no address to listen at (--listen)");
+  const auto commas =
+      read_environment([](const std::string& name) { return name == "DS_LISTEN" ? "," : nullptr; });
+  EXPECT_EQ(make_config({}, commas, {}).error(), "there is no address to listen at (--listen)");
+}
+
+TEST(Config, AFileThatIsNoneIsNamedWithTheReason) {
+  const fakes::TempDirectory directory;
+  const std::string path = directory.file(".");
+  EXPECT_EQ(read_config_file(path).error(),
+            "cannot read the configuration file " + path + ": it is a directory");
+  EXPECT_EQ(read_config_file(path + "/none").error(),
+            "cannot read the configuration file " + path + "/none: No such file or directory");
+  const std::string file = directory.file("file");
+  std::ofstream(file).flush();
+  const auto empty = read_config_file(file);
+  ASSERT_TRUE(empty.ok()) << empty.error();
+  EXPECT_TRUE(empty->empty());
+  EXPECT_EQ(check_data_dir(path), "");
+  EXPECT_EQ(check_data_dir(directory.file("not/yet")), "");
+  EXPECT_EQ(check_data_dir(file), "--data-dir: '" + file + "' is not a directory");
+  EXPECT_EQ(check_data_dir(file + "/x"),
+            "--data-dir: '" + file + "/x' cannot be used: Not a directory");
 }
 
 TEST(Config, AddressesMustBeLiteral) {

@@ -73,7 +73,7 @@ std::optional<uint64_t> parse_count(std::string_view text) {
 }
 
 std::optional<bool> parse_switch(std::string_view text) {
-  for (std::string_view yes : {"", "true", "yes", "on", "1"}) {
+  for (std::string_view yes : {"true", "yes", "on", "1"}) {
     if (text == yes) return true;
   }
   for (std::string_view no : {"false", "no", "off", "0"}) {

@@ -19,7 +19,7 @@ std::optional<uint64_t> parse_size(std::string_view text);
 
 std::optional<uint64_t> parse_count(std::string_view text);
 
-// "true", "yes", "on", "1", and their opposites. An empty text is true: the flag without a value.
+// "true", "yes", "on", "1", and their opposites. An empty text is neither.
 std::optional<bool> parse_switch(std::string_view text);
 
 // A range of IP addresses, "10.0.0.0/8", "::1", or "unix" for the peers of Unix sockets.

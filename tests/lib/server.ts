@@ -19,6 +19,8 @@ export interface ServerOptions {
   threads?: number
   /** An existing data directory; by default a new one that stop() removes. */
   dataDir?: string
+  /** The process's limit on open files; the system's if it is not given. */
+  openFiles?: number
 }
 
 export function serverBinary(): string {
@@ -54,6 +56,7 @@ export class Server {
     dataDir: string,
     private readonly args: string[],
     private readonly ownsDataDir: boolean,
+    private readonly openFiles: number | undefined,
   ) {
     this.port = port
     this.dataDir = dataDir
@@ -67,7 +70,13 @@ export class Server {
     const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', dataDir]
     if (threads !== undefined) args.push('--threads', String(threads))
     args.push(...(options.args ?? []))
-    const server = new Server(port, dataDir, args, options.dataDir === undefined)
+    const server = new Server(
+      port,
+      dataDir,
+      args,
+      options.dataDir === undefined,
+      options.openFiles,
+    )
     server.launch()
     await server.ready()
     return server
@@ -94,7 +103,12 @@ export class Server {
 
   /** Launches the process on the same directory and port, without waiting for it. */
   launch(): void {
-    const child = spawn(serverBinary(), this.args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const limited = ['-c', `ulimit -n ${this.openFiles} && exec "$0" "$@"`, serverBinary()]
+    const [command, args] =
+      this.openFiles === undefined
+        ? [serverBinary(), this.args]
+        : ['/bin/sh', [...limited, ...this.args]]
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child = child
     child.stderr.setEncoding('utf8')
     child.stderr.on('data', (text: string) => {
