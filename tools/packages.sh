@@ -4,7 +4,7 @@
 DS_BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config
   libboost1.81-dev libspdlog-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev libsystemd-dev
-  libgtest-dev
+  libsqlite3-dev libgtest-dev
 )
 
 # To run ./test as well. Node is looked for by command (see node_packages).

@@ -336,6 +336,15 @@ void SealWorld::open_sealer() {
                                            options);
 }
 
+void SealWorld::reopen(ports::Directory& root) {
+  log_.reset();
+  sealer.reset();
+  files.reset();
+  log_directory_ = std::move(root.subdirectory("log")).value();
+  segments_directory_ = std::move(root.subdirectory("segments")).value();
+  open_sealer();
+}
+
 void SealWorld::follow_seal() {
   ++sealed_through_;
   while (followed_ < entries_.size() && entries_[followed_].at.generation() <= sealed_through_) {

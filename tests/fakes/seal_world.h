@@ -77,6 +77,8 @@ class SealWorld {
   // --- Sealing ----------------------------------------------------------------------------------
   // The sealer of a new process. Options may be changed before.
   void open_sealer();
+  // The same after a crash of the disk: nothing can be written any more.
+  void reopen(ports::Directory& root);
   // Seals the generation that is next, and lets the model follow. Empty: all is well.
   std::string seal_next();
   // Seals all generations that are full.
