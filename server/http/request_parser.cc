@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/wire/text.h"
+#include "server/http/host_name.h"
 
 namespace ds::server {
 
@@ -38,17 +39,6 @@ wire::Method method_of(http::verb verb) {
   }
 }
 
-// Characters that a host and port can have; it goes into Location.
-bool host_valid(std::string_view host) {
-  for (char c : host) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!plain && std::string_view("-._~:[]%!$&'()*+,;=").find(c) == std::string_view::npos) {
-      return false;
-    }
-  }
-  return host.size() <= 255;
-}
-
 bool request_id_valid(std::string_view id) {
   if (id.empty() || id.size() > 64) return false;
   for (char c : id) {
@@ -78,7 +68,7 @@ class RequestParser::Grammar {
   // The whole head at once.
   ErrorCode parse(std::string_view head_text) {
     head = RequestHead();
-    hosts_ = lengths_ = codings_ = 0;
+    hosts_ = lengths_ = codings_ = forwarded_hosts_ = forwarded_protos_ = 0;
     fault_ = ErrorCode::kNone;
     error_code error;
     parser_->put(boost::asio::const_buffer(head_text.data(), head_text.size()), error);
@@ -149,7 +139,7 @@ class RequestParser::Grammar {
       case http::field::host:
         ++hosts_;
         head.host = value;
-        return host_valid(value) ? ErrorCode::kNone : ErrorCode::kMalformedRequest;
+        return is_host(value) ? ErrorCode::kNone : ErrorCode::kMalformedRequest;
       case http::field::content_length:
         if (++lengths_ > 1 || !all_digits(value)) return ErrorCode::kMalformedRequest;
         head.content_length = wire::parse_decimal(value, UINT64_MAX);
@@ -191,12 +181,11 @@ class RequestParser::Grammar {
       };
       if (is("X-Request-Id")) {
         if (request_id_valid(value)) head.request_id = value;
-      } else if (is("X-Forwarded-For")) {
-        head.forwarded_for = value;
       } else if (is("X-Forwarded-Host")) {
-        if (host_valid(value)) head.forwarded_host = value;
+        const std::string_view host = first_element(value);
+        if (++forwarded_hosts_ == 1 && is_host(host)) head.forwarded_host = host;
       } else if (is("X-Forwarded-Proto")) {
-        head.forwarded_proto = value;
+        if (++forwarded_protos_ == 1) head.forwarded_proto = first_element(value);
       }
       return;
     }
@@ -224,6 +213,8 @@ class RequestParser::Grammar {
   uint32_t hosts_ = 0;
   uint32_t lengths_ = 0;
   uint32_t codings_ = 0;
+  uint32_t forwarded_hosts_ = 0;
+  uint32_t forwarded_protos_ = 0;
   ErrorCode fault_ = ErrorCode::kNone;
 };
 

@@ -29,8 +29,9 @@ struct RequestHead {
   std::string_view method;
   std::string_view target;
   std::string_view host;
-  std::string_view request_id;     // X-Request-Id, "" if absent or not to be echoed
-  std::string_view forwarded_for;  // X-Forwarded-*: to be believed from trusted proxies only
+  std::string_view request_id;  // X-Request-Id, "" if absent or not to be echoed
+  // X-Forwarded-*, to be believed from trusted proxies only. Lines and lists grow on their way
+  // here: these are the first elements of the first lines. "" for a host that is none.
   std::string_view forwarded_host;
   std::string_view forwarded_proto;
   std::optional<uint64_t> content_length;

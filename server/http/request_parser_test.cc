@@ -215,6 +215,30 @@ TEST(RequestParser, KeepAliveIsForVersion11Only) {
   EXPECT_FALSE(keep_alive("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
 }
 
+TEST(RequestParser, OfForwardedHeadersTheFirstElementCounts) {
+  struct Row {
+    const char* lines;
+    const char* host;
+    const char* proto;
+  };
+  for (const Row& row : {
+           Row{"X-Forwarded-Host: a.example, inner\r\nX-Forwarded-Proto: https , http\r\n",
+               "a.example", "https"},
+           Row{"X-Forwarded-Host: a.example,inner\r\n", "a.example", ""},
+           Row{"X-Forwarded-Host: a.example\r\nX-Forwarded-Host: inner\r\n", "a.example", ""},
+           Row{"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", "", "https"},
+           Row{"X-Forwarded-Host: a/../b?x\r\nX-Forwarded-Host: inner\r\n", "", ""},
+           Row{"X-Forwarded-Host: a.example, <b>\r\n", "a.example", ""},
+           Row{"X-Forwarded-Host: a b, c\r\n", "", ""},
+       }) {
+    RequestParser parser(ParserLimits{});
+    const std::string bytes = with_lines(row.lines);
+    ASSERT_EQ(parse(parser, bytes, 10000).status, RequestParser::Status::kDone) << row.lines;
+    EXPECT_EQ(parser.head().forwarded_host, row.host) << row.lines;
+    EXPECT_EQ(parser.head().forwarded_proto, row.proto) << row.lines;
+  }
+}
+
 TEST(RequestParser, OnlyHarmlessRequestIdsAreEchoed) {
   RequestParser parser(ParserLimits{});
   const std::string bad = with_lines("X-Request-Id: a<script>\r\n");

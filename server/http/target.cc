@@ -2,6 +2,7 @@
 
 #include "core/wire/stream_path.h"
 #include "core/wire/text.h"
+#include "server/http/host_name.h"
 
 namespace ds::server {
 
@@ -23,9 +24,7 @@ std::optional<Target> split_target(wire::Method method, std::string_view target)
     target.remove_prefix(scheme + 3);
     const size_t end = target.find_first_of("/?");
     result.authority = target.substr(0, end);
-    if (result.authority.empty() || result.authority.find('@') != std::string_view::npos) {
-      return std::nullopt;
-    }
+    if (result.authority.empty() || !is_host(result.authority)) return std::nullopt;
     target = end == std::string_view::npos ? std::string_view("/") : target.substr(end);
   }
   const size_t question = target.find('?');
@@ -50,24 +49,13 @@ Route route_of(std::string_view path) {
   return Route::kNone;
 }
 
-namespace {
-
-// The first element of a list that proxies append to: what the client itself asked for.
-std::string_view first_element(std::string_view list) {
-  list = list.substr(0, list.find(','));
-  while (!list.empty() && (list.back() == ' ' || list.back() == '\t')) list.remove_suffix(1);
-  return list;
-}
-
-}  // namespace
-
 void build_origin(std::string& out, const RequestHead& head, std::string_view authority,
                   bool trusted) {
   std::string_view scheme = "http";
   std::string_view host = authority.empty() ? head.host : authority;
   if (trusted) {
-    if (wire::equals_ignoring_case(first_element(head.forwarded_proto), "https")) scheme = "https";
-    if (!head.forwarded_host.empty()) host = first_element(head.forwarded_host);
+    if (wire::equals_ignoring_case(head.forwarded_proto, "https")) scheme = "https";
+    if (!head.forwarded_host.empty()) host = head.forwarded_host;
   }
   out.clear();
   if (host.empty()) return;

@@ -30,6 +30,10 @@ TEST(Target, OthersAreRefused) {
   EXPECT_FALSE(split_target(wire::Method::kGet, "http:///a"));
   EXPECT_FALSE(split_target(wire::Method::kOther, "h:443"));
   EXPECT_FALSE(split_target(wire::Method::kGet, "/a#b"));
+  // An authority goes into Location.
+  EXPECT_FALSE(split_target(wire::Method::kPut, "http://evil\"<x>/v1/stream/a"));
+  EXPECT_FALSE(split_target(wire::Method::kPut, "http://a\\b/v1/stream/a"));
+  EXPECT_FALSE(split_target(wire::Method::kPut, "http://" + std::string(256, 'h') + "/"));
 }
 
 TEST(Target, RoutesAreWholePathsOrTheStreamRoot) {
@@ -44,7 +48,7 @@ TEST(Target, RoutesAreWholePathsOrTheStreamRoot) {
 TEST(Target, ForwardedHeadersCountFromTrustedPeersOnly) {
   RequestHead head;
   head.host = "inner:4437";
-  head.forwarded_host = "outer.example, proxy";
+  head.forwarded_host = "outer.example";
   head.forwarded_proto = "https";
   std::string origin;
   build_origin(origin, head, "", false);
