@@ -47,7 +47,23 @@ bool Committer::run_once(Instant now) {
   if (taken) commit_taken(now);
   const bool due = answered_unsynced_ > 0 && (now >= sync_due_ || stopping());
   if (due && state_ == State::kWorking) sync_relaxed(now);
-  return taken || due;
+  // Only with nothing half done: what a rotation syncs has to be answered for.
+  const bool rotates = take_rotation() && answered_unsynced_ == 0 && state_ == State::kWorking;
+  if (rotates && !log_.rotate().ok() && log_.broken()) break_log(now, false);
+  return taken || due || rotates;
+}
+
+bool Committer::take_rotation() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(rotation_wanted_, false);
+}
+
+void Committer::ask_for_rotation() {
+  {
+    const std::lock_guard lock(mutex_);
+    rotation_wanted_ = true;
+  }
+  wake_.notify_all();
 }
 
 bool Committer::wait(Duration longest) {
@@ -60,7 +76,7 @@ bool Committer::wait(Duration longest) {
     return true;
   }
   wake_.wait_for(lock, std::chrono::microseconds(limit.us),
-                 [this] { return stopped_ || !queue_.empty(); });
+                 [this] { return stopped_ || rotation_wanted_ || !queue_.empty(); });
   return !stopped_ || !queue_.empty() || answered_unsynced_ > 0;
 }
 

@@ -67,6 +67,9 @@ class Committer {
   // Committer thread: blocks until there is work, stop() was called, or at most `longest`.
   // False once stop() was called and everything queued has been committed.
   bool wait(Duration longest);
+  // Any thread: the next generation is to begin, even though the current one is not full, so that
+  // it can be sealed. Done by the committer's thread, after what is queued.
+  void ask_for_rotation();
   // Any thread: no batch will follow. What is queued is still committed, unless the log is broken
   // and one more attempt to reopen it fails: then it is never reported.
   void stop();
@@ -104,6 +107,7 @@ class Committer {
   };
 
   bool take_queue();
+  bool take_rotation();
   void commit_taken(Instant now);
   size_t gather_frame(size_t from);
   bool commit_frame(Instant now);
@@ -127,6 +131,7 @@ class Committer {
   // Guarded by mutex_.
   std::vector<Queued> queue_;
   bool stopped_ = false;
+  bool rotation_wanted_ = false;
 
   // Committer thread. The vectors are members to keep their memory.
   State state_ = State::kWorking;

@@ -95,6 +95,11 @@ Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t gene
   return file;
 }
 
+void GenerationFiles::forget(uint32_t generation) {
+  const std::lock_guard lock(mutex_);
+  entries_.erase(generation);
+}
+
 void GenerationFiles::put(uint32_t generation, std::shared_ptr<ports::File> file) {
   const std::lock_guard lock(mutex_);
   Entry& entry = entries_[generation];

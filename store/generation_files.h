@@ -34,6 +34,8 @@ class GenerationFiles {
   explicit GenerationFiles(ports::Directory& directory) : directory_(directory) {}
 
   Result<std::shared_ptr<ports::File>, ports::IoError> get(uint32_t generation);
+  // Closes the file once nobody reads it any more.
+  void forget(uint32_t generation);
   // Replaces the file that is handed out from now on.
   void put(uint32_t generation, std::shared_ptr<ports::File> file);
 

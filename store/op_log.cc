@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <random>
 #include <utility>
@@ -38,6 +39,17 @@ uint64_t system_seed() {
   return (uint64_t{device()} << 32) | device();
 }
 
+// A start that was cut short may have left files of generations that have been sealed. If they
+// cannot be removed now they are next time.
+void remove_before(ports::Directory& directory, uint32_t first_generation) {
+  auto names = directory.list();
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    const std::optional<uint32_t> generation = parse_generation_name(name);
+    if (generation && *generation < first_generation) (void)directory.remove(name);
+  }
+}
+
 class GenerationLog final : public OpLog {
  public:
   GenerationLog(ports::Directory& directory, const OpLogOptions& options)
@@ -54,7 +66,8 @@ class GenerationLog final : public OpLog {
     next_ready_ = next_file_ != nullptr;
     first_generation_ = recovered.first_generation;
     current_generation_ = recovered.first_generation - 1;
-    earlier_bytes_ = recovered.earlier_bytes;
+    used_ = std::move(recovered.used);
+    for (const auto& [generation, bytes] : used_) earlier_bytes_ += bytes;
     next_sequence_ = recovered.next_sequence;
     synced_through_ = next_sequence_ - 1;
     relaxed_marked_ = (recovered.last_flags & FrameHeader::kRelaxed) != 0;
@@ -121,6 +134,32 @@ class GenerationLog final : public OpLog {
     return {};
   }
 
+  IoStatus rotate() override {
+    if (broken_ || closed_) return IoError::kFailed;
+    if (position_ <= kGenerationHeaderBytes) return {};
+    const IoStatus synced = sync_file();
+    if (!synced.ok()) return synced;
+    return begin_generation(next_sequence_, 0);
+  }
+
+  IoStatus remove_through(uint32_t generation) override {
+    const std::lock_guard lock(next_mutex_);
+    DS_ASSERT(generation < current_generation_);
+    while (first_generation_ <= generation) {
+      const uint32_t oldest = first_generation_;
+      files_.forget(oldest);
+      const IoStatus removed = directory_.remove(generation_name(oldest));
+      if (!removed.ok() && removed.error() != IoError::kNotFound) return removed;
+      const auto used = used_.find(oldest);
+      if (used != used_.end()) {
+        earlier_bytes_ -= used->second;
+        used_.erase(used);
+      }
+      first_generation_ = oldest + 1;
+    }
+    return directory_.sync();
+  }
+
   IoStatus close() override {
     if (closed_) return {};
     IoStatus status = sync();
@@ -151,7 +190,8 @@ class GenerationLog final : public OpLog {
     Stats stats;
     stats.bytes =
         earlier_bytes_.load(std::memory_order_relaxed) + position_.load(std::memory_order_relaxed);
-    stats.first_generation = first_generation_;
+    stats.current_bytes = position_.load(std::memory_order_relaxed) - kGenerationHeaderBytes;
+    stats.first_generation = first_generation_.load(std::memory_order_relaxed);
     stats.last_generation = current_generation_.load(std::memory_order_relaxed);
     stats.generations = stats.last_generation - stats.first_generation + 1;
     return stats;
@@ -297,6 +337,7 @@ class GenerationLog final : public OpLog {
     file_ = std::move(next_file_);
     next_ready_ = false;
     files_.put(header_.generation, file_);
+    if (current_generation_ >= first_generation_) used_[current_generation_] = position_;
     current_generation_ = header_.generation;
     earlier_bytes_ += position_;
     set_position(kGenerationHeaderBytes);
@@ -351,7 +392,6 @@ class GenerationLog final : public OpLog {
   ports::Directory& directory_;
   const uint64_t generation_bytes_;
   const uint64_t salt_seed_;
-  uint32_t first_generation_ = 1;
 
   mutable GenerationFiles files_;  // any thread
 
@@ -373,9 +413,12 @@ class GenerationLog final : public OpLog {
   std::atomic<uint64_t> position_{0};  // where the next frame goes
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint32_t> current_generation_{0};
+  // Written with next_mutex_ held, read by any.
+  std::atomic<uint32_t> first_generation_{1};
 
   // Guarded by next_mutex_, as is every change of names in the directory.
   std::mutex next_mutex_;
+  std::map<uint32_t, uint64_t> used_;  // bytes, of the generations before the current one
   std::unique_ptr<ports::File> next_file_;
   uint64_t next_bytes_ = 0;
   std::atomic<bool> next_ready_{false};  // written with the mutex held
@@ -396,6 +439,7 @@ Result<std::unique_ptr<OpLog>, LogProblem> OpLog::open(ports::Directory& directo
   *recovery = Recovery();
   auto recovered = recover(directory, options, replay, *recovery);
   if (!recovered.ok()) return recovered.error();
+  remove_before(directory, options.first_generation);
   auto log = std::make_unique<GenerationLog>(directory, options);
   const IoStatus started = log->start(std::move(recovered).value());
   if (!started.ok()) {

@@ -31,8 +31,8 @@ struct OpLogOptions {
   // Size of a generation's file, from kGenerationBytesMin to kGenerationBytesMax. A frame larger
   // than what a generation holds gets a generation of its own size.
   uint64_t generation_bytes = 64 << 20;
-  // The oldest generation that must be there; files before it are ignored. Generations that have
-  // been sealed may go, the last one that was begun never does.
+  // The oldest generation that must be there. Those before it have been sealed: what is left of
+  // their files is removed. The last one that was begun is never among them.
   uint32_t first_generation = 1;
   // What the generations' salts are made from: a random number that no client can guess. 0: taken
   // from the system.
@@ -88,6 +88,9 @@ class OpLog {
   // survived of those that append was called for since sync last succeeded, oldest first; on
   // failure the log stays broken and the call may be repeated.
   virtual ports::IoStatus reopen_after_failure(uint64_t* kept_frames) = 0;
+  // Begins the next generation, so that the current one can be sealed. Nothing happens if nothing
+  // has been written to it. Errors as for append.
+  virtual ports::IoStatus rotate() = 0;
   // Marks the log as cleanly closed. Nothing may be appended afterwards.
   virtual ports::IoStatus close() = 0;
 
@@ -100,6 +103,12 @@ class OpLog {
   // True when it is time: a part of the current generation is used and the next one is not there.
   // Any thread.
   virtual bool wants_next_generation() const = 0;
+
+  // --- The thread that seals, or nobody --------------------------------------------------------
+
+  // Removes the files of all generations up to this one, which is not the last: they have been
+  // sealed. Reads of theirs that have not begun fail with kNotFound from then on.
+  virtual ports::IoStatus remove_through(uint32_t generation) = 0;
 
   // --- Any thread ------------------------------------------------------------------------------
 
@@ -114,7 +123,8 @@ class OpLog {
                                         bool* corrupt) const = 0;
 
   struct Stats {
-    uint64_t bytes = 0;  // of all generations' used parts
+    uint64_t bytes = 0;          // of all generations' used parts
+    uint64_t current_bytes = 0;  // of the last one's
     uint32_t generations = 0;
     uint32_t first_generation = 0;
     uint32_t last_generation = 0;

@@ -149,7 +149,7 @@ class Recoverer {
       const Problem problem = walk(found, end);
       if (problem) return problem;
       if (!last) {
-        log_.earlier_bytes += log_.position;
+        log_.used[found.header.generation] = log_.position;
         found.file.reset();
       }
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "core/base/result.h"
@@ -23,7 +24,7 @@ struct RecoveredLog {
   uint64_t position = 0;
   uint64_t next_sequence = 1;
   uint32_t last_flags = 0;     // of the newest frame
-  uint64_t earlier_bytes = 0;  // used in the generations before
+  std::map<uint32_t, uint64_t> used;  // bytes, of the generations before
   uint32_t first_generation = 1;
   // The next generation's file, filled with zeros and not begun, if there is one.
   std::unique_ptr<ports::File> next_file;
