@@ -211,6 +211,7 @@ class SqliteCatalog final : public Catalog {
 
   CatalogStatus change_rows(const CatalogChange& change) {
     streams_added_ = 0;
+    new_paths_.clear();
     live_.clear();
     CatalogStatus status = true;
     for (const Incarnation id : change.removed_streams) {
@@ -231,6 +232,7 @@ class SqliteCatalog final : public Catalog {
     for (const CatalogStream& stream : change.streams) {
       if (status = put_stream(stream); !status.ok()) return status;
     }
+    if (status = put_paths(); !status.ok()) return status;
     for (const CatalogExtent& extent : change.extents) {
       if (status = put_extent(extent); !status.ok()) return status;
     }
@@ -270,8 +272,21 @@ class SqliteCatalog final : public Catalog {
     }
     query.integer(stream.pinned ? 1 : 0).blob(stream.snapshot);
     CatalogStatus status = query.run();
-    if (status.ok() && sqlite3_last_insert_rowid(database_.handle()) != 0) ++streams_added_;
+    if (status.ok() && sqlite3_last_insert_rowid(database_.handle()) != 0) {
+      ++streams_added_;
+      new_paths_.emplace_back(stream.path, stream.id);
+    }
     return status;
+  }
+
+  // In their order, whatever that of the streams is: neighbours share pages.
+  CatalogStatus put_paths() {
+    std::sort(new_paths_.begin(), new_paths_.end());
+    for (const auto& [path, id] : new_paths_) {
+      const CatalogStatus status = Query(write_.put_path).text(path).integer(id.value).run();
+      if (!status.ok()) return status;
+    }
+    return true;
   }
 
   CatalogStatus remove_stream(Incarnation id) {
@@ -281,6 +296,7 @@ class SqliteCatalog final : public Catalog {
       status = take_from_segments(query.integer(id.value));
     }
     if (status.ok()) status = Query(write_.remove_extents).integer(id.value).run();
+    if (status.ok()) status = Query(write_.remove_path).integer(id.value).run();
     if (status.ok()) status = Query(write_.remove_stream).integer(id.value).run();
     if (status.ok()) streams_added_ -= sqlite3_changes(database_.handle());
     return status;
@@ -328,6 +344,7 @@ class SqliteCatalog final : public Catalog {
   WriteStatements write_;
   // Of the change being applied.
   int64_t streams_added_ = 0;
+  std::vector<std::pair<std::string_view, Incarnation>> new_paths_;
   std::map<uint64_t, int64_t> live_;  // bytes to add, by segment
 };
 

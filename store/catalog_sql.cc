@@ -15,10 +15,13 @@ CREATE TABLE state(
 INSERT INTO state VALUES(1, 0, 0, 0, 1, 0);
 CREATE TABLE streams(
   id INTEGER PRIMARY KEY,
-  path TEXT NOT NULL UNIQUE,
+  path TEXT NOT NULL,
   due INTEGER,
   pinned INTEGER NOT NULL,
   snapshot BLOB NOT NULL);
+CREATE TABLE paths(
+  path TEXT PRIMARY KEY,
+  stream INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX streams_due ON streams(due) WHERE due IS NOT NULL;
 CREATE TABLE segments(
   id INTEGER PRIMARY KEY,
@@ -56,6 +59,7 @@ PRAGMA journal_size_limit = 16777216;
 )sql";
 
 #define DS_STREAM_COLUMNS "id, path, due, pinned, snapshot"
+#define DS_LISTED_COLUMNS "id, paths.path, due, pinned, snapshot"
 #define DS_EXTENT_COLUMNS \
   "stream, begin_at, end_at, segment, data_offset, head_offset, head_bytes, newest_ms, messages"
 #define DS_SEGMENT_COLUMNS "id, level, single, bytes, data_bytes, extents, live_bytes"
@@ -64,16 +68,18 @@ CatalogStatus ReadStatements::prepare(const Database& database) {
   const std::pair<Statement*, const char*> all[] = {
       {&state, "SELECT sealed_through, highest_life, lost_life, next_segment FROM state"},
       {&stream_count, "SELECT streams FROM state"},
-      {&by_path, "SELECT " DS_STREAM_COLUMNS " FROM streams WHERE path = ?"},
+      {&by_path, "SELECT " DS_STREAM_COLUMNS
+                 " FROM streams WHERE id = (SELECT stream FROM paths WHERE path = ?)"},
       {&by_id, "SELECT " DS_STREAM_COLUMNS " FROM streams WHERE id = ?"},
       {&due,
        "SELECT due, id FROM streams WHERE due IS NOT NULL AND (due, id) > (?, ?) AND due <= ? "
        "ORDER BY due, id LIMIT ?"},
-      {&list, "SELECT " DS_STREAM_COLUMNS
-              " FROM streams WHERE path >= ? AND path != ? ORDER BY path LIMIT ?"},
+      {&list, "SELECT " DS_LISTED_COLUMNS " FROM paths CROSS JOIN streams ON streams.id = paths.stream "
+              "WHERE paths.path >= ? AND paths.path != ? ORDER BY paths.path LIMIT ?"},
       {&list_below,
-       "SELECT " DS_STREAM_COLUMNS
-       " FROM streams WHERE path >= ? AND path != ? AND path < ? ORDER BY path LIMIT ?"},
+       "SELECT " DS_LISTED_COLUMNS " FROM paths CROSS JOIN streams ON streams.id = paths.stream "
+       "WHERE paths.path >= ? AND paths.path != ? AND paths.path < ? "
+       "ORDER BY paths.path LIMIT ?"},
       {&open_pins, "SELECT source, fork FROM open_pins ORDER BY fork"},
       {&extent_at,
        "SELECT " DS_EXTENT_COLUMNS
@@ -96,6 +102,8 @@ CatalogStatus WriteStatements::prepare(const Database& database) {
       {&put_stream, "INSERT INTO streams(" DS_STREAM_COLUMNS
                     ") VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET due = excluded.due, "
                     "pinned = excluded.pinned, snapshot = excluded.snapshot"},
+      {&put_path, "INSERT INTO paths(path, stream) VALUES(?, ?)"},
+      {&remove_path, "DELETE FROM paths WHERE path = (SELECT path FROM streams WHERE id = ?)"},
       {&remove_stream, "DELETE FROM streams WHERE id = ?"},
       {&put_extent, "INSERT INTO extents(" DS_EXTENT_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&extent_live,

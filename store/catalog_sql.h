@@ -38,6 +38,8 @@ struct WriteStatements {
   Statement set_state;
   Statement add_streams;
   Statement put_stream;
+  Statement put_path;
+  Statement remove_path;
   Statement remove_stream;
   Statement put_extent;
   Statement extent_live;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "core/stream/op.h"
@@ -14,17 +16,60 @@ namespace {
 using stream::Op;
 using stream::OpType;
 
+// Sums up what each stream has, in memory for the streams, however many records there are.
+class StreamSums {
+ public:
+  void add(const StreamSurvey& record) {
+    if (!sums_.empty() && sums_.back().id == record.id) {
+      add_to(sums_.back(), record);
+      return;
+    }
+    if (sums_.size() == limit_) {
+      sum_up();
+      limit_ = std::max(kLimitMin, 2 * sums_.size());
+    }
+    sums_.push_back(record);
+  }
+
+  std::vector<StreamSurvey> result() {
+    sum_up();
+    return std::move(sums_);
+  }
+
+ private:
+  static constexpr size_t kLimitMin = 4096;
+
+  static void add_to(StreamSurvey& sum, const StreamSurvey& record) {
+    sum.records += record.records;
+    sum.payload_bytes += record.payload_bytes;
+  }
+
+  void sum_up() {
+    std::sort(sums_.begin(), sums_.end(),
+              [](const StreamSurvey& a, const StreamSurvey& b) { return a.id < b.id; });
+    size_t kept = 0;
+    for (const StreamSurvey& each : sums_) {
+      if (kept > 0 && sums_[kept - 1].id == each.id) {
+        add_to(sums_[kept - 1], each);
+      } else {
+        sums_[kept++] = each;
+      }
+    }
+    sums_.resize(kept);
+  }
+
+  std::vector<StreamSurvey> sums_;  // perhaps several of one stream
+  size_t limit_ = kLimitMin;
+};
+
 class Surveyor {
  public:
   explicit Surveyor(Catalog& catalog) : catalog_(catalog) {}
 
   bool take(std::string_view record) {
-    const uint64_t id = stream::record_stream(record);
-    StreamSurvey& stream = streams_[id];
-    stream.path_hash = stream::record_path_hash(record);
-    ++stream.records;
-    stream.payload_bytes += stream::record_payload(record).size();
-    see(Incarnation{id});
+    const Incarnation id{stream::record_stream(record)};
+    streams_.add({id, 1, stream::record_payload(record).size()});
+    see(id);
     switch (static_cast<OpType>(record[stream::layout::kType])) {
       case OpType::kCreate:
       case OpType::kPin:
@@ -41,13 +86,7 @@ class Surveyor {
   const SealProblem& failed() const { return failed_; }
 
   GenerationSurvey result() {
-    survey_.streams.reserve(streams_.size());
-    for (auto& [id, stream] : streams_) {
-      stream.id = Incarnation{id};
-      survey_.streams.push_back(stream);
-    }
-    std::sort(survey_.streams.begin(), survey_.streams.end(),
-              [](const StreamSurvey& a, const StreamSurvey& b) { return a.id < b.id; });
+    survey_.streams = streams_.result();
     return std::move(survey_);
   }
 
@@ -85,8 +124,7 @@ class Surveyor {
   }
 
   Catalog& catalog_;
-  // The keys are lives that engines have given out: no client chooses them.
-  std::unordered_map<uint64_t, StreamSurvey> streams_;
+  StreamSums streams_;
   std::set<Incarnation> forks_;  // created in this generation
   GenerationSurvey survey_;
   SealProblem failed_;

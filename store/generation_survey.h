@@ -4,9 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/types.h"
@@ -18,7 +15,6 @@ namespace ds::store {
 
 struct StreamSurvey {
   Incarnation id;
-  uint64_t path_hash = 0;
   uint64_t records = 0;
   uint64_t payload_bytes = 0;
 };
