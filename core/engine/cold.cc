@@ -46,25 +46,29 @@ OwnedRequest::OwnedRequest(RequestId request_id, const wire::RequestText& reques
 // --- Looking up ---------------------------------------------------------------------------------
 
 bool Engine::Impl::may_be_elsewhere(std::string_view path) const {
-  if (elsewhere_ == 0 || gone_paths_.count(std::string(path)) > 0) return false;
+  if (elsewhere_ == 0) return false;
   // What came first is served first.
-  if (!finds_by_path_.empty() && finds_by_path_.count(std::string(path)) > 0) return true;
-  return by_path_.find(path) == by_path_.end();
+  if (!finds_by_path_.empty() && finds_by_path_.count(path) > 0) return true;
+  if (by_path_.find(path) != by_path_.end()) return false;
+  return gone_paths_.empty() || gone_paths_.count(path) == 0;
+}
+
+bool Engine::Impl::may_be_elsewhere(Incarnation stream) const {
+  return elsewhere_ != 0 && by_id_.count(stream.value) == 0 && gone_ids_.count(stream.value) == 0;
 }
 
 void Engine::Impl::wait_for(std::string_view path, Waiting who, Instant now) {
-  std::string key(path);
-  const auto found = finds_by_path_.find(key);
-  if (found != finds_by_path_.end()) return join(finds_.at(found->second), std::move(who));
+  const auto found = finds_by_path_.find(path);
+  if (found != finds_by_path_.end()) return join(finds_.at(found->second), std::move(who), now);
   PendingFind find;
-  find.path = key;
+  find.path = path;
   const uint64_t id = begin_find(std::move(find), std::move(who), now);
-  if (id != 0) finds_by_path_.emplace(std::move(key), id);
+  if (id != 0) finds_by_path_.emplace(finds_.at(id).path, id);
 }
 
 void Engine::Impl::wait_for(Incarnation stream, Waiting who, Instant now) {
   const auto found = finds_by_stream_.find(stream.value);
-  if (found != finds_by_stream_.end()) return join(finds_.at(found->second), std::move(who));
+  if (found != finds_by_stream_.end()) return join(finds_.at(found->second), std::move(who), now);
   PendingFind find;
   find.stream = stream;
   const uint64_t id = begin_find(std::move(find), std::move(who), now);
@@ -79,11 +83,17 @@ uint64_t Engine::Impl::begin_find(PendingFind find, Waiting who, Instant now) {
   const uint64_t id = next_find_++;
   stats_.finds++;
   out->emplace_back(Find{id, find.path, find.stream});
-  join(finds_.emplace(id, std::move(find)).first->second, std::move(who));
+  join(finds_.emplace(id, std::move(find)).first->second, std::move(who), now);
   return id;
 }
 
-void Engine::Impl::join(PendingFind& find, Waiting who) {
+void Engine::Impl::join(PendingFind& find, Waiting who, Instant now) {
+  if (waiting_ >= config_.pending_finds_max) {
+    return turn_away(who, ErrorCode::kOverloaded, now);
+  }
+  if (const auto* request = std::get_if<std::unique_ptr<OwnedRequest>>(&who)) {
+    waiting_requests_.insert((*request)->id.value);
+  }
   find.waiting.push_back(std::move(who));
   waiting_++;
 }
@@ -118,13 +128,18 @@ void Engine::Impl::on_found(uint64_t find_id, Engine::Found found, std::string_v
 void Engine::Impl::let_in(Waiting who, Instant now) {
   const uint64_t elsewhere = std::exchange(elsewhere_, 0);
   if (auto* request = std::get_if<std::unique_ptr<OwnedRequest>>(&who)) {
-    dispatch((*request)->id, (*request)->text, now);
+    const OwnedRequest& waited = **request;
+    // Nobody is told of the end of a reader whose client has left already.
+    const bool left = waiting_requests_.erase(waited.id.value) == 0;
+    if (!left || waited.text.method != wire::Method::kGet) dispatch(waited.id, waited.text, now);
   } else if (auto* wanted = std::get_if<std::unique_ptr<stream::PinRequest>>(&who)) {
     pin(std::move(**wanted), now);
-  } else if (auto* fork = std::get_if<std::unique_ptr<WaitingFork>>(&who)) {
-    finish_fork(std::move((*fork)->attempt), (*fork)->reply, now);
+  } else if (auto* pinned = std::get_if<std::unique_ptr<stream::PinReply>>(&who)) {
+    on_pin_reply(**pinned, now);
   } else if (const auto* released = std::get_if<stream::Unpin>(&who)) {
     unpin(*released, now);
+  } else if (const auto* due = std::get_if<WaitingDue>(&who)) {
+    if (StreamEntry* stream = find_by_id(due->stream)) expire_if_due(*stream, now);
   } else if (const auto* trim = std::get_if<WaitingTrim>(&who)) {
     on_trim(trim->stream, trim->earliest, now);
   }
@@ -133,18 +148,19 @@ void Engine::Impl::let_in(Waiting who, Instant now) {
 
 void Engine::Impl::turn_away(Waiting& who, ErrorCode code, Instant now) {
   if (auto* request = std::get_if<std::unique_ptr<OwnedRequest>>(&who)) {
+    waiting_requests_.erase((*request)->id.value);
     respond_error((*request)->id, code);
   } else if (auto* wanted = std::get_if<std::unique_ptr<stream::PinRequest>>(&who)) {
     refuse_pin(**wanted, code);
-  } else if (auto* fork = std::get_if<std::unique_ptr<WaitingFork>>(&who)) {
-    const WaitingFork& waiting = **fork;
-    if (const stream::ForkBase* base = waiting.reply.base.get()) {
-      send_unpin(base->source, base->source_path_hash, waiting.attempt->child);
+  } else if (auto* pinned = std::get_if<std::unique_ptr<stream::PinReply>>(&who)) {
+    const std::unique_ptr<ForkAttempt> attempt = take_attempt((*pinned)->attempt);
+    if (const stream::ForkBase* base = (*pinned)->base.get()) {
+      send_unpin(base->source, base->source_path_hash, attempt->child);
     }
-    respond_error(waiting.attempt->request, code);
+    respond_error(attempt->request, code);
   } else if (const auto* released = std::get_if<stream::Unpin>(&who)) {
+    if (failed_unpins_.empty()) timers_.arm(now + seconds(1), Timer::Kind::kUnpin, 0);
     failed_unpins_.push_back(*released);
-    timers_.arm(now + seconds(1), Timer::Kind::kUnpin, 0);
   }
 }
 
@@ -153,6 +169,7 @@ bool Engine::Impl::load_stream(std::string_view snapshot, Instant now) {
   if (!state || state->gone) return false;
   if (find_by_id(state->id) != nullptr || gone_ids_.count(state->id.value) > 0) return true;
   StreamEntry& stream = add_stream(std::move(*state));
+  stream.loaded = now;
   settle(stream, now);
   note_idle(stream);
   return true;
@@ -169,14 +186,22 @@ void Engine::Impl::bury(const StreamEntry& stream) {
   gone_.push_back({stream.state.id, stream.state.path, stream.last_generation, next_find_});
 }
 
-void Engine::Impl::forget_gone() {
-  const uint64_t oldest_find = finds_.empty() ? next_find_ : finds_.begin()->first;
-  while (!gone_.empty()) {
-    const Gone& oldest = gone_.front();
+uint64_t Engine::Impl::oldest_find() const {
+  return finds_.empty() ? next_find_ : finds_.begin()->first;
+}
+
+bool Engine::Impl::may_forget_gone() const {
+  return !gone_.empty() && gone_.front().generation <= sealed_through_;
+}
+
+void Engine::Impl::forget_gone(size_t most) {
+  const uint64_t oldest = oldest_find();
+  for (; most > 0 && may_forget_gone(); --most) {
+    const Gone& gone = gone_.front();
     // An answer on its way may still tell of it.
-    if (oldest.generation > sealed_through_ || oldest_find < oldest.before_find) return;
-    gone_ids_.erase(oldest.id.value);
-    const auto path = gone_paths_.find(oldest.path);
+    if (oldest < gone.before_find) return;
+    gone_ids_.erase(gone.id.value);
+    const auto path = gone_paths_.find(gone.path);
     if (--path->second == 0) gone_paths_.erase(path);
     gone_.pop_front();
   }
@@ -197,15 +222,17 @@ void Engine::Impl::note_inherited(StreamEntry& stream) {
 
 void Engine::Impl::on_sealed(uint32_t generation, std::span<const Incarnation> streams,
                              bool last_part, Instant now) {
+  sealing_through_ = std::max(sealing_through_, generation);
   for (const Incarnation id : streams) {
     StreamEntry* stream = find_by_id(id);
     if (stream == nullptr) continue;
     drop_sealed(*stream, generation);
-    to_check_.push_back(id);
+    if (config_.has_catalog) list_idle(*stream);
   }
   if (!last_part) return;
   sealed_through_ = std::max(sealed_through_, generation);
-  forget_gone();
+  // Nothing in memory is looked for there any more.
+  cache_.drop_through(generation);
   // Forks whose inherited messages are still in the log under their source's name.
   std::erase_if(inherited_, [&](Incarnation id) {
     StreamEntry* stream = find_by_id(id);
@@ -213,26 +240,20 @@ void Engine::Impl::on_sealed(uint32_t generation, std::span<const Incarnation> s
     drop_sealed(*stream, generation);
     return stream->state.index.begin() >= stream->state.config.fork->position;
   });
-  for (const Incarnation id : std::exchange(to_check_, {})) {
-    if (StreamEntry* stream = find_by_id(id)) note_idle(*stream);
-  }
-  if (!idle_.empty()) arm_sweep(now);
+  if (!idle_.empty() || may_forget_gone()) arm_sweep(now);
 }
 
 void Engine::Impl::on_due(Incarnation stream, Instant now) {
-  // One that is in memory has a timer of its own; one that is not gets it by being loaded.
-  if (find_by_id(stream) == nullptr && elsewhere_ != 0) wait_for(stream, WaitingDue(), now);
+  // One that is in memory has a timer of its own.
+  if (may_be_elsewhere(stream)) wait_for(stream, WaitingDue{stream}, now);
 }
 
 void Engine::Impl::on_trim(Incarnation id, Position earliest, Instant now) {
+  if (may_be_elsewhere(id)) return wait_for(id, WaitingTrim{id, earliest}, now);
   StreamEntry* stream = find_by_id(id);
-  if (stream == nullptr && elsewhere_ != 0) {
-    wait_for(id, WaitingTrim{id, earliest}, now);
-    return;
-  }
   if (stream == nullptr || !stream->committed()) return;
   const PendingState& pending = stream->pending;
-  if (pending.gone || pending.soft_deleted || stream->owes_new_life) return;
+  if (pending.gone || pending.soft_deleted) return;
   if (earliest <= stream->state.earliest || earliest > stream->state.writer.tail) return;
   stream::Op op = op_for(*stream, stream::OpType::kTrim, now);
   op.earliest = earliest;
@@ -263,10 +284,13 @@ bool Engine::Impl::can_leave(const StreamEntry& stream) const {
 }
 
 void Engine::Impl::note_idle(StreamEntry& stream) {
-  if (stream.idle || !can_leave(stream)) return;
-  stream.idle = true;
+  if (!stream.idle && can_leave(stream)) list_idle(stream);
+}
+
+void Engine::Impl::list_idle(StreamEntry& stream) {
+  if (std::exchange(stream.idle, true)) return;
   idle_.push_back(stream.state.id);
-  arm_sweep(stream.accessed);
+  arm_sweep(std::max(stream.accessed, stream.loaded));
 }
 
 void Engine::Impl::arm_sweep(Instant now) {
@@ -274,30 +298,39 @@ void Engine::Impl::arm_sweep(Instant now) {
   timers_.arm(now + kSweepEvery, Timer::Kind::kEvict, 0);
 }
 
+bool Engine::Impl::stays(const StreamEntry& stream, Instant now) const {
+  // An answer that is still on its way may be older than what the stream has become since.
+  if (oldest_find() < stream.loaded_at_find) return true;
+  // Its path is known to be free of the stream before it: it would not be looked for there.
+  if (!gone_paths_.empty() && gone_paths_.count(stream.state.path) > 0) return true;
+  if (!stream.state.soft_deleted && expired(stream, now)) return true;
+  const bool scarce = state_bytes() + cache_.bytes() > config_.memory_bytes;
+  return !scarce && now - std::max(stream.accessed, stream.loaded) < config_.evict_after;
+}
+
 // A clock hand: who has been used since the last time round stays.
 void Engine::Impl::sweep(Instant now) {
   sweep_armed_ = false;
-  const uint64_t oldest_find = finds_.empty() ? next_find_ : finds_.begin()->first;
+  forget_gone(kSweepMax);
   for (size_t left = std::min(idle_.size(), kSweepMax); left > 0; --left) {
     const Incarnation id = idle_.front();
     idle_.pop_front();
     StreamEntry* stream = find_by_id(id);
     if (stream == nullptr) continue;
-    stream->idle = false;
-    if (!can_leave(*stream)) continue;
-    const bool scarce = state_bytes() + cache_.bytes() > config_.memory_bytes;
-    const bool unused = now - stream->accessed >= config_.evict_after;
-    // An answer that is still on its way may be older than what the stream has become since.
-    if ((!unused && !scarce) || oldest_find < stream->loaded_at_find) {
-      stream->idle = true;
+    const bool leaves = can_leave(*stream);
+    const uint32_t last = stream->last_generation;
+    const bool being_sealed = last > sealed_through_ && last <= sealing_through_;
+    if (leaves ? stays(*stream, now) : being_sealed) {
       idle_.push_back(id);
       continue;
     }
+    stream->idle = false;
+    if (!leaves) continue;
     stats_.evictions++;
     elsewhere_ = 1;
     forget_stream(*stream);
   }
-  if (!idle_.empty()) arm_sweep(now);
+  if (!idle_.empty() || may_forget_gone()) arm_sweep(now);
 }
 
 }  // namespace ds::engine

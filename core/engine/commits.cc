@@ -277,9 +277,8 @@ void Engine::Impl::fail_everything(CommitOutcome outcome, Instant now) {
     if (stream->owes_new_life) {
       timers_.arm(now + kRetry, Timer::Kind::kNewLife, stream->state.id.value);
     }
-    if (expired(*stream, now)) {
-      timers_.arm(now + kRetry, Timer::Kind::kExpiry, stream->state.id.value);
-    }
+    if (expired(*stream, now)) arm_expiry_at(*stream, now + kRetry);
+    note_idle(*stream);
   }
 }
 

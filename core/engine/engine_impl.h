@@ -159,6 +159,7 @@ class Engine::Impl {
   // Begins the expiry of a stream that is due, unless somebody reads it.
   void expire_if_due(StreamEntry& stream, Instant now);
   void arm_expiry(StreamEntry& stream, Instant now);
+  void arm_expiry_at(StreamEntry& stream, Instant due);
   void settle(StreamEntry& stream, Instant now);
   StreamEntry* find_or_load(Incarnation id, Peers& peers);
   // Whether it is in the catalog and not gone since. During a replay.
@@ -284,7 +285,9 @@ class Engine::Impl {
   void begin_fork(RequestId id, const wire::CreateRequest& request, NewStream what, Instant now);
   // Asks for a pin, with a life of now.
   void ask_for_pin(std::unique_ptr<ForkAttempt> attempt, Instant now);
+  void on_pin_reply(const stream::PinReply& reply, Instant now);
   void finish_fork(std::unique_ptr<ForkAttempt> owned, const stream::PinReply& reply, Instant now);
+  std::unique_ptr<ForkAttempt> take_attempt(uint64_t number);
   void pin(stream::PinRequest request, Instant now);
   // With the position known: makes the pin. `anchor` is the fork point.
   void make_pin(StreamEntry& source, stream::PinRequest request, Position anchor, Position position,
@@ -306,34 +309,36 @@ class Engine::Impl {
   // ---------------------------------------------------------------------------
 
   // Who waits for a stream to be looked up.
-  struct WaitingFork {
-    std::unique_ptr<ForkAttempt> attempt;
-    stream::PinReply reply;
+  struct WaitingDue {
+    Incarnation stream;
   };
-  struct WaitingDue {};
   struct WaitingTrim {
     Incarnation stream;
     Position earliest;
   };
   using Waiting =
       std::variant<std::unique_ptr<OwnedRequest>, std::unique_ptr<stream::PinRequest>,
-                   std::unique_ptr<WaitingFork>, stream::Unpin, WaitingDue, WaitingTrim>;
+                   std::unique_ptr<stream::PinReply>, stream::Unpin, WaitingDue, WaitingTrim>;
   struct PendingFind {
     std::string path;  // or, if empty,
     Incarnation stream;
     std::vector<Waiting> waiting;
   };
   bool may_be_elsewhere(std::string_view path) const;
+  bool may_be_elsewhere(Incarnation stream) const;
   void wait_for(std::string_view path, Waiting who, Instant now);
   void wait_for(Incarnation stream, Waiting who, Instant now);
   uint64_t begin_find(PendingFind find, Waiting who, Instant now);
-  void join(PendingFind& find, Waiting who);
+  void join(PendingFind& find, Waiting who, Instant now);
   void let_in(Waiting who, Instant now);
   void turn_away(Waiting& who, wire::ErrorCode code, Instant now);
   // False: the snapshot cannot be read.
   bool load_stream(std::string_view snapshot, Instant now);
+  uint64_t oldest_find() const;
   void bury(const StreamEntry& stream);
-  void forget_gone();
+  // Whether the oldest of those that are gone need not be remembered any more.
+  bool may_forget_gone() const;
+  void forget_gone(size_t most);
   void drop_sealed(StreamEntry& stream, uint32_t generation);
   // A fork that shows messages of its source that have not been sealed.
   void note_inherited(StreamEntry& stream);
@@ -342,6 +347,9 @@ class Engine::Impl {
   bool can_leave(const StreamEntry& stream) const;
   // Puts a stream that may leave the memory on the list of those that do, by and by.
   void note_idle(StreamEntry& stream);
+  void list_idle(StreamEntry& stream);
+  // Whether one that could leave is to stay a while.
+  bool stays(const StreamEntry& stream, Instant now) const;
   void arm_sweep(Instant now);
   void sweep(Instant now);
 
@@ -352,6 +360,7 @@ class Engine::Impl {
 
   struct PathHash {
     HashKey key;
+    using is_transparent = void;
     size_t operator()(std::string_view path) const {
       return static_cast<size_t>(siphash13(path, key));
     }
@@ -390,9 +399,11 @@ class Engine::Impl {
   std::unordered_map<uint64_t, uint64_t> finds_by_stream_;
   uint64_t next_find_ = 1;
   size_t waiting_ = 0;
+  // Requests that wait for their stream to be looked up and whose clients are there.
+  std::unordered_set<uint64_t> waiting_requests_;
   uint64_t indexed_ = 0;                // messages in all indexes
   std::vector<Incarnation> inherited_;  // see note_inherited
-  std::vector<Incarnation> to_check_;   // touched by the generation that is being sealed
+  uint32_t sealing_through_ = 0;        // some parts of it have been reported
   std::deque<Incarnation> idle_;        // those whose entry says so
   struct Gone {
     Incarnation id;

@@ -59,17 +59,26 @@ void Engine::Impl::ask_for_pin(std::unique_ptr<ForkAttempt> attempt, Instant now
   post(*out, source_path_hash, std::move(pin));
 }
 
+std::unique_ptr<Engine::Impl::ForkAttempt> Engine::Impl::take_attempt(uint64_t number) {
+  const auto found = forks_.find(number);
+  DS_ASSERT(found != forks_.end());
+  std::unique_ptr<ForkAttempt> attempt = std::move(found->second);
+  forks_.erase(found);
+  return attempt;
+}
+
+void Engine::Impl::on_pin_reply(const PinReply& reply, Instant now) {
+  const auto found = forks_.find(reply.attempt);
+  DS_ASSERT(found != forks_.end());
+  // While it waits it remains an attempt, which another stream at its path may overtake.
+  const std::string& path = found->second->path;
+  if (may_be_elsewhere(path)) return wait_for(path, std::make_unique<PinReply>(reply), now);
+  finish_fork(take_attempt(reply.attempt), reply, now);
+}
+
 void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinReply& reply,
                                Instant now) {
   ForkAttempt& attempt = *owned;
-  if (may_be_elsewhere(attempt.path)) {
-    const std::string path = attempt.path;
-    auto waiting = std::make_unique<WaitingFork>();
-    waiting->attempt = std::move(owned);
-    waiting->reply = reply;
-    wait_for(path, std::move(waiting), now);
-    return;
-  }
   stream::ForkBase* base = reply.base.get();
   const auto give_up = [&] {
     if (base != nullptr) send_unpin(base->source, base->source_path_hash, attempt.child);
@@ -149,12 +158,7 @@ void Engine::Impl::on_peer(const PeerMessage& message, Instant now) {
   } else if (const auto* unpin_message = std::get_if<stream::Unpin>(&message.body)) {
     unpin(*unpin_message, now);
   } else {
-    const PinReply& reply = std::get<PinReply>(message.body);
-    const auto found = forks_.find(reply.attempt);
-    DS_ASSERT(found != forks_.end());
-    std::unique_ptr<ForkAttempt> attempt = std::move(found->second);
-    forks_.erase(found);
-    finish_fork(std::move(attempt), reply, now);
+    on_pin_reply(std::get<PinReply>(message.body), now);
   }
 }
 
@@ -351,11 +355,8 @@ void Engine::Impl::reply_pin(const PinRequest& request, const StreamEntry& sourc
 }
 
 void Engine::Impl::unpin(const stream::Unpin& message, Instant now) {
+  if (may_be_elsewhere(message.source)) return wait_for(message.source, message, now);
   StreamEntry* source = find_by_id(message.source);
-  if (source == nullptr && elsewhere_ != 0 && gone_ids_.count(message.source.value) == 0) {
-    wait_for(message.source, message, now);
-    return;
-  }
   if (source == nullptr || source->pending.gone) return;
   if (source->state.pins.count(message.child) == 0) return;
   Op op = op_for(*source, OpType::kUnpin, now);

@@ -66,10 +66,14 @@ void Engine::Impl::expire_if_due(StreamEntry& stream, Instant now) {
 
 // Far ones are looked at again in between, so that no timer outlives its stream in memory by much.
 void Engine::Impl::arm_expiry(StreamEntry& stream, Instant now) {
-  constexpr Duration kLongest = seconds(3600);
+  constexpr Duration kLongest = seconds(300);
   const Instant due = stream.expiry();
-  if (due == kNever) return;
-  timers_.arm(std::min(due, now + kLongest), Timer::Kind::kExpiry, stream.state.id.value);
+  if (due != kNever) arm_expiry_at(stream, std::min(due, now + kLongest));
+}
+
+void Engine::Impl::arm_expiry_at(StreamEntry& stream, Instant due) {
+  stream.expiry_timer = due;
+  timers_.arm(due, Timer::Kind::kExpiry, stream.state.id.value);
 }
 
 void Engine::Impl::on_time(Instant now) {
@@ -77,6 +81,8 @@ void Engine::Impl::on_time(Instant now) {
     if (timer->kind == Timer::Kind::kExpiry) {
       StreamEntry* stream = find_by_id(Incarnation{timer->key});
       if (stream == nullptr || stream->pending.gone || stream->pending.soft_deleted) continue;
+      // Armed for an earlier stay in memory, or replaced by another.
+      if (stream->expiry_timer != timer->due) continue;
       expire_if_due(*stream, now);
       if (!expired(*stream, now)) arm_expiry(*stream, now);
       continue;

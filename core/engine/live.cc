@@ -57,6 +57,7 @@ void Engine::Impl::drop_reader(Reader& reader) {
 
 void Engine::Impl::on_disconnect(RequestId id) {
   if (Reader* reader = find_reader(id)) drop_reader(*reader);
+  waiting_requests_.erase(id.value);
 }
 
 // --- Long-poll

@@ -24,6 +24,13 @@ void RecordCache::push(LogPosition first_record, SharedBytes records, uint64_t b
   }
 }
 
+void RecordCache::drop_through(uint32_t generation) {
+  while (!held_.empty() && held_.front().first.generation() <= generation) {
+    bytes_ -= held_.front().records->size();
+    held_.pop_front();
+  }
+}
+
 stream::MessageIndex RecordCache::adopt(const stream::MessageIndex& index, std::string_view bytes) {
   LogPosition at = kAdoptedBegin;
   if (!adopted_.empty()) {

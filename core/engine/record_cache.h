@@ -19,6 +19,9 @@ class RecordCache {
   // REQUIRES: `first_record` is after every batch that is held.
   void push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes);
 
+  // Forgets the batches in generations up to this one.
+  void drop_through(uint32_t generation);
+
   // Keeps the payloads of `index`, which are `bytes`, for good: no log has them. Returns an index
   // that says where they are now.
   stream::MessageIndex adopt(const stream::MessageIndex& index, std::string_view bytes);

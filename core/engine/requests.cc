@@ -161,6 +161,8 @@ void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body&
     if (base->earliest > Position{0}) op.earliest = base->earliest;
     facts.lives = std::move(base->lives);
     inherited = std::move(base->index);
+    // A generation may have been sealed while this was on its way.
+    inherited.drop_through(sealed_through_);
   }
   facts.lives.push_back(stream::LifeSpan{op.position, life, false});
 

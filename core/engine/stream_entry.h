@@ -48,6 +48,8 @@ struct StreamEntry {
   uint32_t last_generation = 0;  // of the newest op that is not known to be sealed
   uint32_t reads_under_way = 0;
   uint64_t loaded_at_find = 0;  // finds of a lower number were asked for before it was loaded
+  Instant loaded;               // when it came from the catalog
+  Instant expiry_timer;         // when the one timer that looks at its expiry is due
   bool idle = false;            // on the list of streams that may leave the memory
 
   bool committed() const { return !pending.created; }

@@ -344,14 +344,21 @@ class TestHost : public Engine::Peers {
     advance(Duration{config_.evict_after.us + seconds(2).us});
   }
   size_t waiting_finds() const { return finds_.size(); }
+  // The catalog is asked now; its answer arrives with `find`.
+  void look_up(size_t which = 0) {
+    WaitingFind& waiting = finds_[which];
+    waiting.looked_up = true;
+    waiting.snapshot = catalog_.find(waiting.find);
+  }
   void find(Engine::Found end = Engine::Found::kYes, size_t which = 0) {
-    const auto [i, find] = finds_[which];
+    if (!finds_[which].looked_up) look_up(which);
+    const WaitingFind waiting = std::move(finds_[which]);
     finds_.erase(finds_.begin() + static_cast<std::ptrdiff_t>(which));
-    const std::optional<std::string> snapshot = catalog_.find(find);
-    if (end == Engine::Found::kYes && !snapshot) end = Engine::Found::kNo;
+    if (end == Engine::Found::kYes && !waiting.snapshot) end = Engine::Found::kNo;
     Actions actions;
-    engines_[i]->on_found(find.find_id, end, snapshot.value_or(""), now_, actions);
-    run(i, std::move(actions));
+    engines_[waiting.engine]->on_found(waiting.find.find_id, end, waiting.snapshot.value_or(""),
+                                       now_, actions);
+    run(waiting.engine, std::move(actions));
   }
   void trim(Incarnation id, uint64_t path_hash, Position earliest) {
     const size_t i = index_of(path_hash);
@@ -526,6 +533,12 @@ class TestHost : public Engine::Peers {
     size_t to = 0;
     PeerMessage body;
   };
+  struct WaitingFind {
+    size_t engine = 0;
+    Find find;
+    bool looked_up = false;
+    std::optional<std::string> snapshot;
+  };
 
   void rebuild(uint32_t count) {
     engines_.clear();
@@ -616,7 +629,7 @@ class TestHost : public Engine::Peers {
       loads_.emplace_back(engine, std::move(*sealed));
     } else if (auto* find = std::get_if<Find>(&action)) {
       EXPECT_TRUE(config_.has_catalog);
-      finds_.emplace_back(engine, std::move(*find));
+      finds_.push_back(WaitingFind{engine, std::move(*find), false, std::nullopt});
     } else {
       auto& message = std::get<PeerMessage>(action);
       const size_t to = index_of(message.to_path_hash);
@@ -693,7 +706,7 @@ class TestHost : public Engine::Peers {
   bool loss_ = false;
   Incarnation lost_life_;
   std::deque<std::pair<size_t, std::variant<Load, ReadSealed>>> loads_;
-  std::deque<std::pair<size_t, Find>> finds_;
+  std::deque<WaitingFind> finds_;
   std::deque<InFlight> messages_;
   std::map<uint64_t, size_t> open_;
   std::map<uint64_t, wire::Response> answers_;
