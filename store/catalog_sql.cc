@@ -59,7 +59,10 @@ PRAGMA journal_size_limit = 16777216;
 )sql";
 
 #define DS_STREAM_COLUMNS "id, path, due, pinned, snapshot"
-#define DS_LISTED_COLUMNS "id, paths.path, due, pinned, snapshot"
+#define DS_LIST                                   \
+  "SELECT id, paths.path, due, pinned, snapshot " \
+  "FROM paths CROSS JOIN streams ON id = stream " \
+  "WHERE paths.path >= ? AND paths.path != ?"
 #define DS_EXTENT_COLUMNS \
   "stream, begin_at, end_at, segment, data_offset, head_offset, head_bytes, newest_ms, messages"
 #define DS_SEGMENT_COLUMNS "id, level, single, bytes, data_bytes, extents, live_bytes"
@@ -74,12 +77,8 @@ CatalogStatus ReadStatements::prepare(const Database& database) {
       {&due,
        "SELECT due, id FROM streams WHERE due IS NOT NULL AND (due, id) > (?, ?) AND due <= ? "
        "ORDER BY due, id LIMIT ?"},
-      {&list, "SELECT " DS_LISTED_COLUMNS " FROM paths CROSS JOIN streams ON streams.id = paths.stream "
-              "WHERE paths.path >= ? AND paths.path != ? ORDER BY paths.path LIMIT ?"},
-      {&list_below,
-       "SELECT " DS_LISTED_COLUMNS " FROM paths CROSS JOIN streams ON streams.id = paths.stream "
-       "WHERE paths.path >= ? AND paths.path != ? AND paths.path < ? "
-       "ORDER BY paths.path LIMIT ?"},
+      {&list, DS_LIST " ORDER BY paths.path LIMIT ?"},
+      {&list_below, DS_LIST " AND paths.path < ? ORDER BY paths.path LIMIT ?"},
       {&open_pins, "SELECT source, fork FROM open_pins ORDER BY fork"},
       {&extent_at,
        "SELECT " DS_EXTENT_COLUMNS

@@ -1,6 +1,7 @@
 // Sealing and merging on a disk and a catalog that fail, and in processes that die.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "store/sealer.h"
@@ -123,7 +124,8 @@ void the_machine_dies_at_every_call(const std::function<void(FaultWorld&)>& prep
       ASSERT_TRUE(step(world, &failed)) << failed->message;
       ASSERT_EQ(world.compare(), "") << n;
     }
-    if (!was_reached) break;
+    // With nothing failing, the crash that forgets whatever was not synced is the last one.
+    if (!was_reached && n % 2 == 0) break;
     ASSERT_LT(n, 5000u);
   }
 }
@@ -197,13 +199,15 @@ TEST(SealerFaults, FilesOfATransactionThatMayAppearAfterACrashStayUntilTheNextSt
 
   // The next attempt does not touch them.
   catalog.fails = false;
-  std::vector<std::string> contents;
-  for (const std::string& name : left) contents.push_back(faulty.disk.contents("segments/" + name));
   ASSERT_TRUE(sealer.seal(world.sealed_through() + 1).ok());
   world.follow_seal();
   EXPECT_EQ(world.compare(), "");
-  for (size_t i = 0; i < left.size(); ++i) {
-    EXPECT_EQ(faulty.disk.contents("segments/" + left[i]), contents[i]);
+  const std::vector<std::string> names = faulty.segment_files();
+  for (const std::string& name : left) {
+    EXPECT_EQ(std::count(names.begin(), names.end(), name), 1);
+    const bool is_known = std::count(known.begin(), known.end(), name) != 0;
+    const std::vector<std::string> now = faulty.catalog_files();
+    EXPECT_TRUE(is_known || std::count(now.begin(), now.end(), name) == 0) << name;
   }
   faulty.restart();
   EXPECT_EQ(world.compare(), "");
@@ -248,6 +252,27 @@ TEST(SealerFaults, ADamagedSegmentIsReportedOnceAndNeverCopied) {
   bool known = false;
   for (const CatalogSegment& segment : world.segments()) known = known || segment.id == damaged.id;
   EXPECT_TRUE(known);
+}
+
+TEST(SealerFaults, ASegmentThatLacksWhatTheCatalogTellsOfIsNotReplaced) {
+  FaultWorld faulty;
+  SealWorld& world = *faulty.world;
+  seal_for_tidy(faulty);
+  CatalogChange change;
+  change.state = *world.catalog->state();
+  CatalogExtent& lost = change.extents.emplace_back();
+  lost.segment = world.segments().front().id;
+  lost.extent.stream = Incarnation{12345};
+  lost.extent.end = Position{100};
+  ASSERT_TRUE(world.catalog->commit(change).ok());
+  const std::string before = world.dump();
+  const auto tidied = world.sealer->tidy();
+  ASSERT_FALSE(tidied.ok());
+  EXPECT_EQ(tidied.error().kind, SealError::Kind::kCorrupt);
+  EXPECT_NE(tidied.error().message.find("extents that are not here"), std::string::npos)
+      << tidied.error().message;
+  EXPECT_EQ(world.dump(), before);
+  EXPECT_EQ(faulty.segment_files(), faulty.catalog_files());
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/fakes/memory_disk.h"
 #include "tests/fakes/seal_world.h"
 #include "tests/fakes/temp_directory.h"
@@ -151,15 +153,19 @@ TEST_F(SealerTest, SegmentsThatNobodyNeedsGoWithTheirFiles) {
   ASSERT_EQ(world.seal_all(), "");
   const std::vector<std::string> before = segment_files();
   ASSERT_FALSE(before.empty());
+  EXPECT_EQ(world.compare(), "");  // opens them
   world.remove(a);
   world.commit();
   world.create("/b");
   world.fill_generation();
   ASSERT_EQ(world.seal_all(), "");
   EXPECT_EQ(world.compare(), "");
-  EXPECT_EQ(segment_files(), catalog_files());
+  const std::vector<std::string> after = segment_files();
+  EXPECT_EQ(after, catalog_files());
   for (const std::string& name : before) {
-    EXPECT_EQ(root->open("segments/" + name, ports::Directory::Open::kExisting).ok(), false);
+    EXPECT_EQ(std::count(after.begin(), after.end(), name), 0);
+    // Nor does anybody hold them open.
+    EXPECT_FALSE(world.files->get(*parse_segment_name(name)).ok());
   }
 }
 
@@ -181,6 +187,55 @@ TEST_F(SealerTest, AnOpenPinIsKnownUntilItsForkIsThere) {
   ASSERT_EQ(open.size(), 1u);
   EXPECT_EQ(open[0], std::pair(a, lost));
   EXPECT_GE(world.catalog->state()->highest_life, late);
+}
+
+TEST_F(SealerTest, APinThatIsAskedForAgainOnceItsForkIsThereStaysSettled) {
+  world.open_sealer();
+  const Incarnation a = world.create("/a", world.text(100));
+  const Incarnation fork = world.fork(a, "/fork", Position{40});
+  world.pin_again(a, fork);
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_TRUE(world.open_pins().empty());
+  world.pin_again(a, fork);
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_TRUE(world.open_pins().empty());
+  EXPECT_EQ(world.compare(), "");
+}
+
+TEST_F(SealerTest, ExtentsAreJoinedOnlyIfNothingIsMissingBetweenThem) {
+  world.options.merge_fan_in = 2;
+  world.open_sealer();
+  const Incarnation a = world.create("/a", world.text(100));
+  const Incarnation filler = world.create("/filler");
+  const auto fill = [&] {
+    const uint32_t generation = world.last_generation();
+    while (world.last_generation() == generation) {
+      world.append(filler, world.text(1000));
+      world.commit();
+    }
+  };
+  fill();
+  ASSERT_EQ(world.seal_all(), "");
+  // What it has in the second generation is large, and lies in a segment alone.
+  for (int i = 0; i < 20; ++i) world.append(a, world.text(1000));
+  world.commit();
+  fill();
+  ASSERT_EQ(world.seal_all(), "");
+  world.append(a, world.text(100));
+  world.commit();
+  fill();
+  ASSERT_EQ(world.seal_all(), "");
+  ASSERT_EQ(world.extents(a).size(), 3u);
+  while (true) {
+    const auto more = world.sealer->tidy();
+    ASSERT_TRUE(more.ok()) << more.error().message;
+    if (!*more) break;
+    ASSERT_EQ(world.compare(), "");
+  }
+  EXPECT_EQ(world.extents(a).size(), 3u);
+  EXPECT_GE(world.sealer->stats().merges, 1u);
 }
 
 TEST_F(SealerTest, AStreamIsDueWhenItsTimeToLiveAndTheGraceOfItsReadersHavePassed) {

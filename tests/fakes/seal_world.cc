@@ -154,6 +154,12 @@ Incarnation SealWorld::pin(Incarnation source, Position at) {
   return fork;
 }
 
+void SealWorld::pin_again(Incarnation source, Incarnation fork) {
+  Op op = op_for(source, OpType::kPin);
+  op.pin = Op::Pin{fork, 7, written.states.at(source).pins.at(fork).position};
+  add(op);
+}
+
 void SealWorld::create_fork(Incarnation source, Incarnation fork, const std::string& path,
                             Position at) {
   const StreamState& from = written.states.at(source);

@@ -57,6 +57,7 @@ class SealWorld {
   Incarnation create_with_ttl(const std::string& path, uint64_t seconds);
   Incarnation fork(Incarnation source, const std::string& path, Position at);
   Incarnation pin(Incarnation source, Position at);  // for a fork that is created later, or never
+  void pin_again(Incarnation source, Incarnation fork);
   void create_fork(Incarnation source, Incarnation fork, const std::string& path, Position at);
   void unpin(Incarnation source, Incarnation fork);
   void append(Incarnation id, std::string_view message);
