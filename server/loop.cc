@@ -72,8 +72,36 @@ void Loop::on_commit_end(const CommitEnd& end) {
   mailbox_.leave([&](Mail& mail) { mail.commits.push_back(end); });
 }
 
-void Loop::on_load_end(uint64_t load_id, SharedBytes bytes, bool corrupt) {
-  mailbox_.leave([&](Mail& mail) { mail.loads.push_back({load_id, std::move(bytes), corrupt}); });
+void Loop::on_load_end(uint64_t load_id, engine::LoadOutcome outcome, SharedBytes bytes) {
+  mailbox_.leave([&](Mail& mail) { mail.loads.push_back({load_id, outcome, std::move(bytes)}); });
+}
+
+void Loop::on_sealed_read_end(uint64_t load_id, engine::LoadOutcome outcome,
+                              segment::SealedChunk chunk) {
+  mailbox_.leave([&](Mail& mail) {
+    mail.sealed_reads.push_back({load_id, outcome, std::move(chunk)});
+  });
+}
+
+void Loop::on_find_end(uint64_t find_id, engine::Engine::Found found, std::string snapshot) {
+  mailbox_.leave([&](Mail& mail) { mail.finds.push_back({find_id, found, std::move(snapshot)}); });
+}
+
+void Loop::on_sealed(uint32_t generation, std::vector<Incarnation> streams, bool last_part,
+                     std::function<void()> taken) {
+  mailbox_.leave([&](Mail& mail) {
+    mail.tasks.emplace_back(
+        [this, generation, streams = std::move(streams), last_part, taken = std::move(taken)] {
+          engine_->on_sealed(generation, streams, last_part, now_);
+          if (last_part) taken();
+        });
+  });
+}
+
+void Loop::on_due(Incarnation stream) {
+  mailbox_.leave([&](Mail& mail) {
+    mail.tasks.emplace_back([this, stream] { engine_->on_due(stream, now_, actions_); });
+  });
 }
 
 void Loop::begin_drain() {
@@ -149,7 +177,13 @@ void Loop::read_mail() {
     engine_->on_commit(end.batch_id, end.outcome, end.first_record, now_, actions_);
   }
   for (LoadEnd& end : mail_.loads) {
-    engine_->on_loaded(end.load_id, std::move(end.bytes), end.corrupt, now_, actions_);
+    engine_->on_loaded(end.load_id, end.outcome, std::move(end.bytes), now_, actions_);
+  }
+  for (SealedReadEnd& end : mail_.sealed_reads) {
+    engine_->on_sealed_read(end.load_id, end.outcome, std::move(end.chunk), now_, actions_);
+  }
+  for (const FindEnd& end : mail_.finds) {
+    engine_->on_found(end.find_id, end.found, end.snapshot, now_, actions_);
   }
   for (ToEngine& message : mail_.to_engine) handle(message);
   for (engine::Action& answer : mail_.answers) actions_.push_back(std::move(answer));

@@ -31,6 +31,7 @@
 #include "server/reader_pool.h"
 #include "store/committer.h"
 #include "store/op_log.h"
+#include "store/sealer.h"
 
 namespace ds::server {
 
@@ -46,6 +47,7 @@ struct LoopShared {
   store::Committer* committer = nullptr;  // none with memory durability, nor the next two
   ReaderPool* readers = nullptr;
   const store::OpLog* log = nullptr;
+  const store::Sealer* sealer = nullptr;
   std::atomic<bool> log_healthy{true};
   std::atomic<uint64_t> connections{0};
   std::atomic<uint64_t> body_memory{0};
@@ -53,7 +55,7 @@ struct LoopShared {
   std::function<void()> on_drained;  // by each loop, once, on its thread
 };
 
-class Loop final : public ConnectionHost, public LoadListener {
+class Loop final : public ConnectionHost, public ReadListener {
  public:
   Loop(LoopShared& shared, uint32_t index, std::unique_ptr<engine::Engine> engine);
   ~Loop() override;
@@ -73,7 +75,14 @@ class Loop final : public ConnectionHost, public LoadListener {
   // No new requests; live readers are sent away; `on_drained` when all is finished.
   void begin_drain();
   void on_commit_end(const CommitEnd& end);
-  void on_load_end(uint64_t load_id, SharedBytes bytes, bool corrupt) override;
+  void on_load_end(uint64_t load_id, engine::LoadOutcome outcome, SharedBytes bytes) override;
+  void on_sealed_read_end(uint64_t load_id, engine::LoadOutcome outcome,
+                          segment::SealedChunk chunk) override;
+  void on_find_end(uint64_t find_id, engine::Engine::Found found, std::string snapshot) override;
+  // `taken` is called on the loop's thread once the engine has taken the last part.
+  void on_sealed(uint32_t generation, std::vector<Incarnation> streams, bool last_part,
+                 std::function<void()> taken);
+  void on_due(Incarnation stream);
 
   // --- ConnectionHost ---------------------------------------------------------------------------
   const Config& config() const override { return shared_.config; }
@@ -133,10 +142,15 @@ class Loop final : public ConnectionHost, public LoadListener {
   void carry_out(engine::SendSse& action);
   void carry_out(engine::EndSse& action);
   void carry_out(engine::Load& action);
+  void carry_out(engine::ReadSealed& action);
+  void carry_out(engine::Find& action);
   void carry_out(engine::PeerMessage& action);
   void send_elsewhere(engine::RequestId id, engine::Action&& action);
   void deliver_sse(const engine::SendSse& action);
-  void to_engine(uint32_t owner, ToEngine&& message);
+  template <typename T>
+  void to_engine(uint32_t owner, T message) {
+    outboxes_[owner].to_engine.emplace_back(std::in_place_type<T>, std::move(message));
+  }
   void handle(ToEngine& message);
   void submit_batch();
   void complete_in_memory();
@@ -183,6 +197,7 @@ class Loop final : public ConnectionHost, public LoadListener {
   std::vector<uint32_t> dead_;
   std::vector<ReadyReader> ready_;
   std::vector<uint64_t> refused_loads_;
+  std::vector<uint64_t> refused_sealed_reads_;
   uint64_t commits_outstanding_ = 0;
   uint64_t memory_position_ = 0;
 };

@@ -46,10 +46,6 @@ void Loop::reader_lagging(engine::RequestId id, uint32_t owner, Position accepte
 
 void Loop::reader_ready(engine::RequestId id, uint32_t owner) { ready_.push_back({id, owner}); }
 
-void Loop::to_engine(uint32_t owner, ToEngine&& message) {
-  outboxes_[owner].to_engine.push_back(std::move(message));
-}
-
 void Loop::handle(ToEngine& message) {
   if (auto* request = std::get_if<std::unique_ptr<engine::OwnedRequest>>(&message)) {
     engine_->on_request((*request)->id, (*request)->text, now_, actions_);
@@ -67,12 +63,15 @@ void Loop::handle(ToEngine& message) {
 // --- From the engine ----------------------------------------------------------------------------
 
 void Loop::carry_out_actions() {
-  while (!actions_.empty() || !refused_loads_.empty()) {
+  while (!actions_.empty() || !refused_loads_.empty() || !refused_sealed_reads_.empty()) {
     working_.swap(actions_);
     for (engine::Action& action : working_) carry_out(action);
     working_.clear();
     for (const uint64_t load : std::exchange(refused_loads_, {})) {
-      engine_->on_loaded(load, nullptr, false, now_, actions_);
+      engine_->on_loaded(load, engine::LoadOutcome::kFailed, nullptr, now_, actions_);
+    }
+    for (const uint64_t load : std::exchange(refused_sealed_reads_, {})) {
+      engine_->on_sealed_read(load, engine::LoadOutcome::kFailed, {}, now_, actions_);
     }
   }
 }
@@ -147,10 +146,20 @@ void Loop::deliver_sse(const engine::SendSse& action) {
 }
 
 void Loop::carry_out(engine::Load& action) {
-  if (shared_.readers != nullptr && shared_.readers->submit(*this, action)) return;
+  const uint64_t id = action.load_id;
+  if (shared_.readers != nullptr && shared_.readers->submit(*this, std::move(action))) return;
   counters_.loads_refused.add();
-  refused_loads_.push_back(action.load_id);
+  refused_loads_.push_back(id);
 }
+
+void Loop::carry_out(engine::ReadSealed& action) {
+  const uint64_t id = action.load_id;
+  if (shared_.readers->submit(*this, std::move(action))) return;
+  counters_.loads_refused.add();
+  refused_sealed_reads_.push_back(id);
+}
+
+void Loop::carry_out(engine::Find& action) { shared_.readers->submit(*this, std::move(action)); }
 
 void Loop::carry_out(engine::PeerMessage& action) {
   const auto owner = static_cast<uint32_t>(action.to_path_hash % shared_.loops.size());

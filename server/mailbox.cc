@@ -7,6 +7,8 @@ void Mail::clear() {
   answers.clear();
   commits.clear();
   loads.clear();
+  sealed_reads.clear();
+  finds.clear();
   sockets.clear();
   tasks.clear();
 }

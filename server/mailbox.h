@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/engine/actions.h"
+#include "core/engine/engine.h"
 #include "core/engine/owned_request.h"
 #include "core/wire/request.h"
 #include "server/http/connection.h"
@@ -31,8 +32,8 @@ struct ClientGone {
 };
 
 // For the engine of a loop. Order matters: a request comes before the end of its client.
-using ToEngine = std::variant<std::unique_ptr<engine::OwnedRequest>, ClientGone, ReaderLagging, ReaderReady,
-                              engine::PeerMessage>;
+using ToEngine = std::variant<std::unique_ptr<engine::OwnedRequest>, ClientGone, ReaderLagging,
+                              ReaderReady, engine::PeerMessage>;
 
 struct CommitEnd {
   uint64_t batch_id = 0;
@@ -41,8 +42,18 @@ struct CommitEnd {
 };
 struct LoadEnd {
   uint64_t load_id = 0;
+  engine::LoadOutcome outcome = engine::LoadOutcome::kFailed;
   SharedBytes bytes;
-  bool corrupt = false;
+};
+struct SealedReadEnd {
+  uint64_t load_id = 0;
+  engine::LoadOutcome outcome = engine::LoadOutcome::kFailed;
+  segment::SealedChunk chunk;
+};
+struct FindEnd {
+  uint64_t find_id = 0;
+  engine::Engine::Found found = engine::Engine::Found::kFailed;
+  std::string snapshot;
 };
 struct NewSocket {
   int socket = -1;
@@ -55,12 +66,14 @@ struct Mail {
   std::vector<engine::Action> answers;  // for requests of this loop's connections
   std::vector<CommitEnd> commits;
   std::vector<LoadEnd> loads;
+  std::vector<SealedReadEnd> sealed_reads;
+  std::vector<FindEnd> finds;
   std::vector<NewSocket> sockets;
   std::vector<Task> tasks;
 
   bool empty() const {
     return to_engine.empty() && answers.empty() && commits.empty() && loads.empty() &&
-           sockets.empty() && tasks.empty();
+           sealed_reads.empty() && finds.empty() && sockets.empty() && tasks.empty();
   }
   void clear();
 };

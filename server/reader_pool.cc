@@ -1,68 +1,168 @@
 #include "server/reader_pool.h"
 
-#include <string>
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "server/log.h"
 
 namespace ds::server {
 
-ReaderPool::ReaderPool(const store::OpLog& log, uint32_t threads, size_t queue_max)
-    : log_(log), queue_max_(queue_max) {
+using engine::LoadOutcome;
+using Found = engine::Engine::Found;
+
+namespace {
+
+// Lookups that a thread takes from the queue at once: they are short, and waking is not.
+constexpr size_t kFindsAtOnce = 32;
+
+}  // namespace
+
+ReaderPool::ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max)
+    : sources_(sources), queue_max_(queue_max) {
   for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 ReaderPool::~ReaderPool() { stop(); }
 
-bool ReaderPool::submit(LoadListener& listener, const engine::Load& load) {
-  Job job;
-  job.listener = &listener;
-  job.load_id = load.load_id;
-  job.pieces.reserve(load.pieces.size());
-  for (const engine::LoadPiece& piece : load.pieces) {
-    job.pieces.push_back({piece.record, piece.skip, piece.bytes});
-  }
+bool ReaderPool::submit(ReadListener& listener, engine::Load load) {
+  return submit_read({&listener, std::move(load)});
+}
+
+bool ReaderPool::submit(ReadListener& listener, engine::ReadSealed read) {
+  return submit_read({&listener, std::move(read)});
+}
+
+bool ReaderPool::submit_read(Job job) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopped_ || queue_.size() >= queue_max_) return false;
-    queue_.push_back(std::move(job));
+    if (stopped_ || reads_.size() >= queue_max_) return false;
+    reads_.push_back(std::move(job));
   }
   wake_.notify_one();
   return true;
+}
+
+void ReaderPool::submit(ReadListener& listener, engine::Find find) {
+  {
+    const std::lock_guard lock(mutex_);
+    finds_.push_back({&listener, std::move(find)});
+  }
+  wake_.notify_one();
 }
 
 void ReaderPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
-    queue_.clear();
+    reads_.clear();
+    finds_.clear();
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
 
+bool ReaderPool::take(std::vector<Job>& jobs) {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopped_ || !reads_.empty() || !finds_.empty(); });
+  if (stopped_) return false;
+  while (!finds_.empty() && jobs.size() < kFindsAtOnce) {
+    jobs.push_back(std::move(finds_.front()));
+    finds_.pop_front();
+  }
+  if (!jobs.empty()) return true;
+  jobs.push_back(std::move(reads_.front()));
+  reads_.pop_front();
+  return true;
+}
+
 void ReaderPool::run() {
-  for (;;) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
-      if (stopped_) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
+  std::unique_ptr<store::Catalog> catalog;
+  std::vector<Job> jobs;
+  while (take(jobs)) {
+    if (catalog == nullptr) {
+      auto opened = store::Catalog::open(sources_.catalog_path, store::Catalog::Mode::kReadOnly);
+      if (opened.ok()) {
+        catalog = std::move(*opened);
+      } else {
+        log_event(LogLevel::kError, "cannot open the catalog: " + opened.error().message);
+      }
     }
-    std::string bytes;
-    bool corrupt = false;
-    const ports::IoStatus status = log_.read_payloads(job.pieces, bytes, &corrupt);
-    if (status.ok()) {
-      job.listener->on_load_end(job.load_id, share(std::move(bytes)), false);
-      continue;
-    }
-    const LogPosition at = job.pieces.empty() ? LogPosition{} : job.pieces.front().record;
-    log_event(LogLevel::kError, corrupt ? "a record fails its checksum" : "cannot read the op log",
-              {{"generation", at.generation()}, {"offset", at.byte_offset()}});
-    job.listener->on_load_end(job.load_id, nullptr, corrupt);
+    for (const Job& job : jobs) serve(job, catalog.get());
+    jobs.clear();
+  }
+}
+
+void ReaderPool::serve(const Job& job, store::Catalog* catalog) {
+  if (const auto* load = std::get_if<engine::Load>(&job.what)) {
+    serve(*job.listener, *load);
+  } else if (const auto* read = std::get_if<engine::ReadSealed>(&job.what)) {
+    serve(*job.listener, *read, catalog);
+  } else {
+    serve(*job.listener, std::get<engine::Find>(job.what), catalog);
+  }
+}
+
+void ReaderPool::serve(ReadListener& listener, const engine::Load& load) {
+  std::vector<store::OpLog::Piece> pieces;
+  pieces.reserve(load.pieces.size());
+  for (const engine::LoadPiece& piece : load.pieces) {
+    pieces.push_back({piece.record, piece.skip, piece.bytes});
+  }
+  std::string bytes;
+  bool corrupt = false;
+  const ports::IoStatus status = sources_.log.read_payloads(pieces, bytes, &corrupt);
+  if (status.ok()) {
+    listener.on_load_end(load.load_id, LoadOutcome::kDone, share(std::move(bytes)));
+    return;
+  }
+  if (!corrupt && status.error() == ports::IoError::kNotFound) {
+    listener.on_load_end(load.load_id, LoadOutcome::kGone, nullptr);
+    return;
+  }
+  const LogPosition at = pieces.empty() ? LogPosition{} : pieces.front().record;
+  log_event(LogLevel::kError, corrupt ? "a record fails its checksum" : "cannot read the op log",
+            {{"generation", at.generation()}, {"offset", at.byte_offset()}});
+  listener.on_load_end(load.load_id, corrupt ? LoadOutcome::kCorrupt : LoadOutcome::kFailed,
+                       nullptr);
+}
+
+void ReaderPool::serve(ReadListener& listener, const engine::ReadSealed& read,
+                       store::Catalog* catalog) {
+  if (catalog == nullptr) {
+    listener.on_sealed_read_end(read.load_id, LoadOutcome::kFailed, {});
+    return;
+  }
+  std::string problem;
+  auto chunk = store::read_sealed(*catalog, sources_.segments, read.read, &problem);
+  if (chunk.ok()) {
+    listener.on_sealed_read_end(read.load_id, LoadOutcome::kDone, std::move(*chunk));
+    return;
+  }
+  const bool corrupt = chunk.error() == store::SealedReadError::kCorrupt;
+  log_event(LogLevel::kError, "cannot read sealed messages: " + problem);
+  listener.on_sealed_read_end(read.load_id, corrupt ? LoadOutcome::kCorrupt : LoadOutcome::kFailed,
+                              {});
+}
+
+void ReaderPool::serve(ReadListener& listener, const engine::Find& find, store::Catalog* catalog) {
+  if (catalog == nullptr) {
+    listener.on_find_end(find.find_id, Found::kFailed, {});
+    return;
+  }
+  auto found = find.path.empty() ? catalog->find(find.stream) : catalog->find(find.path);
+  if (!found.ok()) {
+    const bool corrupt = found.error().kind == store::CatalogError::Kind::kCorrupt;
+    log_event(LogLevel::kError, "cannot read the catalog: " + found.error().message);
+    listener.on_find_end(find.find_id, corrupt ? Found::kCorrupt : Found::kFailed, {});
+    return;
+  }
+  std::optional<store::CatalogStream>& stream = *found;
+  if (!stream) {
+    listener.on_find_end(find.find_id, Found::kNo, {});
+  } else {
+    listener.on_find_end(find.find_id, Found::kYes, std::move(stream->snapshot));
   }
 }
 

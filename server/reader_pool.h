@@ -1,52 +1,76 @@
-// Threads that read payloads back from the op log, so that no event loop waits for a disk. Bounded:
-// what does not fit is refused at once.
+// Threads that read what is not in memory: payloads from the op log, sealed messages from segments,
+// streams from the catalog; so that no event loop waits for a disk. Bounded: what does not fit is
+// refused at once.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "core/base/slice.h"
 #include "core/engine/actions.h"
+#include "core/engine/engine.h"
+#include "store/catalog.h"
 #include "store/op_log.h"
+#include "store/sealed_reader.h"
 
 namespace ds::server {
 
-class LoadListener {
+// Told how each ended, on a thread of the pool.
+class ReadListener {
  public:
-  virtual ~LoadListener() = default;
-  // On a thread of the pool. No bytes: the read failed; `corrupt`: because of what is stored.
-  virtual void on_load_end(uint64_t load_id, SharedBytes bytes, bool corrupt) = 0;
+  virtual ~ReadListener() = default;
+  virtual void on_load_end(uint64_t load_id, engine::LoadOutcome outcome, SharedBytes bytes) = 0;
+  virtual void on_sealed_read_end(uint64_t load_id, engine::LoadOutcome outcome,
+                                  segment::SealedChunk chunk) = 0;
+  virtual void on_find_end(uint64_t find_id, engine::Engine::Found found, std::string snapshot) = 0;
 };
 
 class ReaderPool {
  public:
-  ReaderPool(const store::OpLog& log, uint32_t threads, size_t queue_max);
+  struct Sources {
+    const store::OpLog& log;
+    store::SegmentFiles& segments;
+    std::string catalog_path;
+  };
+  ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max);
   ~ReaderPool();
   ReaderPool(const ReaderPool&) = delete;
   ReaderPool& operator=(const ReaderPool&) = delete;
 
   // Any thread. False: the queue is full, and the listener will not be called.
-  [[nodiscard]] bool submit(LoadListener& listener, const engine::Load& load);
+  [[nodiscard]] bool submit(ReadListener& listener, engine::Load load);
+  [[nodiscard]] bool submit(ReadListener& listener, engine::ReadSealed read);
+  // Served before any read, and never refused: the engine bounds them.
+  void submit(ReadListener& listener, engine::Find find);
   // Finishes the reads that have begun, forgets the others.
   void stop();
 
  private:
   struct Job {
-    LoadListener* listener = nullptr;
-    uint64_t load_id = 0;
-    std::vector<store::OpLog::Piece> pieces;
+    ReadListener* listener = nullptr;
+    std::variant<engine::Load, engine::ReadSealed, engine::Find> what;
   };
+  bool submit_read(Job job);
   void run();
+  bool take(std::vector<Job>& jobs);
+  void serve(const Job& job, store::Catalog* catalog);
+  void serve(ReadListener& listener, const engine::Load& load);
+  void serve(ReadListener& listener, const engine::ReadSealed& read, store::Catalog* catalog);
+  void serve(ReadListener& listener, const engine::Find& find, store::Catalog* catalog);
 
-  const store::OpLog& log_;
+  const Sources sources_;
   const size_t queue_max_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> queue_;  // guarded by mutex_
+  std::deque<Job> reads_;  // guarded by mutex_
+  std::deque<Job> finds_;  // guarded by mutex_
   bool stopped_ = false;   // guarded by mutex_
   std::vector<std::thread> threads_;
 };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/base/hash.h"
 #include "core/stream/op_record.h"
 #include "server/log.h"
 #include "server/posix_file.h"
@@ -24,7 +25,10 @@ engine::EngineConfig engine_config(const Config& config) {
   const auto whole_seconds = [](Duration d) { return static_cast<uint32_t>(d.us / 1000000); };
   engine::EngineConfig result;
   result.max_chunk_bytes = config.chunk_bytes_max;
+  result.memory_bytes = config.memory_bytes / threads;
   result.tail_cache_bytes = config.tail_cache_bytes / threads;
+  result.has_catalog = config.durability != DurabilityMode::kMemory;
+  result.evict_after = config.evict_after;
   result.can_load = config.durability != DurabilityMode::kMemory;
   result.long_poll_timeout = config.long_poll_timeout;
   result.sse_lifetime = config.sse_lifetime;
@@ -40,14 +44,29 @@ engine::EngineConfig engine_config(const Config& config) {
 
 class EnginePeers final : public engine::Engine::Peers {
  public:
-  explicit EnginePeers(const std::vector<std::unique_ptr<engine::Engine>>& engines)
-      : engines_(engines) {}
+  // No catalog with memory durability.
+  EnginePeers(const std::vector<std::unique_ptr<engine::Engine>>& engines, store::Catalog* catalog)
+      : engines_(engines), catalog_(catalog) {}
   engine::Engine& owner_of(uint64_t path_hash) override {
     return *engines_[path_hash % engines_.size()];
   }
+  std::optional<std::string> sealed_snapshot(Incarnation stream) override {
+    if (catalog_ == nullptr) return std::nullopt;
+    auto found = catalog_->find(stream);
+    if (!found.ok()) {
+      problem_ = found.error().message;
+      return std::nullopt;
+    }
+    if (!*found) return std::nullopt;
+    return std::move((*found)->snapshot);
+  }
+  // What went wrong with the catalog, or "".
+  const std::string& problem() const { return problem_; }
 
  private:
   const std::vector<std::unique_ptr<engine::Engine>>& engines_;
+  store::Catalog* catalog_;
+  std::string problem_;
 };
 
 std::string io_error_text(ports::IoError error) {
@@ -117,7 +136,8 @@ void Server::make_engines() {
 std::string Server::open_store() {
   if (config_.durability == DurabilityMode::kMemory) {
     log_event(LogLevel::kWarn, "memory durability: everything is lost when the server stops");
-    start_engines(false);
+    EnginePeers peers(engines_, nullptr);
+    start_engines(peers);
     return "";
   }
   auto directory = open_posix_directory(config_.data_dir);
@@ -131,32 +151,27 @@ std::string Server::open_store() {
     return "cannot lock the data directory " + config_.data_dir + ": " +
            io_error_text(locked.error());
   }
-  auto log_directory = directory_->subdirectory("log");
-  if (!log_directory.ok()) {
-    return "cannot open " + config_.data_dir + "/log: " + io_error_text(log_directory.error());
+  for (auto [name, opened] :
+       {std::pair("log", &log_directory_), std::pair("segments", &segments_directory_)}) {
+    auto inside = directory_->subdirectory(name);
+    if (!inside.ok()) {
+      return "cannot open " + config_.data_dir + "/" + name + ": " + io_error_text(inside.error());
+    }
+    *opened = std::move(*inside);
   }
-  log_directory_ = std::move(*log_directory);
+  std::string problem = open_catalog();
+  if (!problem.empty()) return problem;
 
-  store::OpLogOptions options;
-  options.generation_bytes = config_.generation_bytes;
-  EnginePeers peers(engines_);
   store::OpLog::Recovery recovery;
   const Instant began = clock_.now();
-  auto log = store::OpLog::open(
-      *log_directory_, options,
-      [&](std::string_view record, LogPosition at) {
-        return peers.owner_of(stream::record_path_hash(record)).replay(record, at, peers);
-      },
-      &recovery);
-  if (!log.ok())
-    return "cannot open the op log in " + config_.data_dir + ": " + log.error().message;
-  log_ = std::move(*log);
-  start_engines(recovery.lost_writes);
+  problem = replay_log(&recovery);
+  if (!problem.empty()) return problem;
   log_event(recovery.torn_bytes > 0 || recovery.lost_writes ? LogLevel::kWarn : LogLevel::kInfo,
             "op log replayed",
             {{"records", recovery.records},
              {"bytes", recovery.bytes},
              {"torn_bytes", recovery.torn_bytes},
+             {"sealed_generations", catalog_state_.sealed_through},
              {"lost_writes", recovery.lost_writes ? "possible" : "none"},
              {"ms", (clock_.now() - began).us / 1000}});
 
@@ -167,24 +182,103 @@ std::string Server::open_store() {
   committing.sync_interval = config_.sync_interval;
   committer_ = std::make_unique<store::Committer>(*log_, *this, committing,
                                                   static_cast<uint32_t>(config_.threads));
-  readers_ = std::make_unique<ReaderPool>(*log_, static_cast<uint32_t>(config_.reader_threads),
+  const ReaderPool::Sources sources{*log_, *segment_files_, config_.data_dir + "/catalog.db"};
+  readers_ = std::make_unique<ReaderPool>(sources, static_cast<uint32_t>(config_.reader_threads),
                                           static_cast<size_t>(config_.reader_queue_max));
   committer_thread_ = std::make_unique<CommitterThread>(*committer_, *log_, clock_);
   shared_.committer = committer_.get();
   shared_.readers = readers_.get();
   shared_.log = log_.get();
+  shared_.sealer = sealer_.get();
+  const SealingThread::Parts sealing{*log_,    *committer_, *catalog_,
+                                     *sealer_, clock_,      shared_.loops};
+  sealing_thread_ = std::make_unique<SealingThread>(sealing, config_.seal_after);
+  sealing_thread_->start();
   return "";
 }
 
-// Ends the engines' recovery and gives each to its loop.
-void Server::start_engines(bool lost_writes) {
-  EnginePeers peers(engines_);
-  Incarnation highest;
+// What has been sealed, and nothing that belongs to nobody.
+std::string Server::open_catalog() {
+  auto catalog =
+      store::Catalog::open(config_.data_dir + "/catalog.db", store::Catalog::Mode::kReadWrite);
+  if (!catalog.ok()) return "cannot open the catalog: " + catalog.error().message;
+  catalog_ = std::move(*catalog);
+  const auto state = catalog_->state();
+  if (!state.ok()) return "cannot read the catalog: " + state.error().message;
+  catalog_state_ = *state;
+  segment_files_ = std::make_unique<store::SegmentFiles>(*segments_directory_);
+  store::SealerOptions options;
+  sealer_ = std::make_unique<store::Sealer>(*log_directory_, *segments_directory_, *catalog_,
+                                            *segment_files_, options);
+  const auto swept = sealer_->sweep();
+  if (!swept.ok()) return "cannot look through the segments: " + swept.error().message;
+  if (!swept->removed.empty()) {
+    log_event(LogLevel::kInfo, "removed segments that an interrupted sealing had left",
+              {{"files", swept->removed.size()}});
+  }
+  for (const std::string& name : swept->missing) {
+    log_event(LogLevel::kError, "a segment is missing: what it holds is answered with an error",
+              {{"file", name}});
+  }
+  return "";
+}
+
+std::string Server::replay_log(store::OpLog::Recovery* recovery) {
+  store::OpLogOptions options;
+  options.generation_bytes = config_.generation_bytes;
+  options.first_generation = catalog_state_.sealed_through + 1;
+  EnginePeers peers(engines_, catalog_.get());
+  auto log = store::OpLog::open(
+      *log_directory_, options,
+      [&](std::string_view record, LogPosition at) {
+        return peers.owner_of(stream::record_path_hash(record)).replay(record, at, peers);
+      },
+      recovery);
+  if (!peers.problem().empty()) return "cannot read the catalog: " + peers.problem();
+  if (!log.ok())
+    return "cannot open the op log in " + config_.data_dir + ": " + log.error().message;
+  log_ = std::move(*log);
+  std::string problem = recover_pins(peers);
+  if (problem.empty()) problem = settle_lost_life(recovery->lost_writes);
+  if (!problem.empty()) return problem;
+  start_engines(peers);
+  if (!peers.problem().empty()) return "cannot read the catalog: " + peers.problem();
+  return "";
+}
+
+std::string Server::recover_pins(engine::Engine::Peers& peers) {
+  const auto pins = catalog_->open_pins();
+  if (!pins.ok()) return "cannot read the catalog: " + pins.error().message;
+  for (const auto& [source, fork] : *pins) {
+    const auto stream = catalog_->find(source);
+    if (!stream.ok()) return "cannot read the catalog: " + stream.error().message;
+    if (!*stream) continue;
+    peers.owner_of(path_hash((*stream)->path)).recover_pin(source, fork, peers);
+  }
+  return "";
+}
+
+// Streams that have not begun a new life since answered writes were lost do so when they are next
+// written to, however long that takes: it has to be on record.
+std::string Server::settle_lost_life(bool lost_writes) {
+  Incarnation& highest = catalog_state_.highest_life;
   for (const auto& one : engines_) highest = std::max(highest, one->highest_life());
+  if (!lost_writes) return "";
+  highest = Incarnation{highest.value + 1};
+  catalog_state_.lost_life = highest;
+  store::CatalogChange change;
+  change.state = catalog_state_;
+  const auto committed = catalog_->commit(change);
+  return committed.ok() ? "" : "cannot write the catalog: " + committed.error().message;
+}
+
+// Ends the engines' recovery and gives each to its loop.
+void Server::start_engines(engine::Engine::Peers& peers) {
   const Instant now = clock_.now();
   std::vector<engine::Actions> actions(engines_.size());
   for (size_t i = 0; i < engines_.size(); ++i) {
-    engines_[i]->finish_replay(now, highest, lost_writes, peers, actions[i]);
+    engines_[i]->finish_replay(now, catalog_state_.highest_life, catalog_state_.lost_life,
+                               catalog_state_.sealed_through, peers, actions[i]);
   }
   for (size_t i = 0; i < engines_.size(); ++i) {
     loops_.push_back(
@@ -255,6 +349,7 @@ void Server::stop_loops() {
 
 // What the committer still has is committed, though nobody is told.
 void Server::close_store() {
+  if (sealing_thread_ != nullptr) sealing_thread_->stop();
   if (readers_ != nullptr) readers_->stop();
   if (committer_thread_ != nullptr) committer_thread_->stop();
   if (log_ == nullptr) return;

@@ -18,8 +18,12 @@
 #include "server/listener.h"
 #include "server/loop.h"
 #include "server/reader_pool.h"
+#include "server/sealing_thread.h"
+#include "store/catalog.h"
 #include "store/committer.h"
 #include "store/op_log.h"
+#include "store/sealed_reader.h"
+#include "store/sealer.h"
 
 namespace ds::server {
 
@@ -34,9 +38,13 @@ class Server final : public store::CommitListener {
  private:
   // Each returns what went wrong, one sentence for the operator, or "".
   std::string open_store();
+  std::string open_catalog();
+  std::string replay_log(store::OpLog::Recovery* recovery);
+  std::string recover_pins(engine::Engine::Peers& peers);
+  std::string settle_lost_life(bool lost_writes);
   std::string listen();
   void make_engines();
-  void start_engines(bool lost_writes);
+  void start_engines(engine::Engine::Peers& peers);
   void wait_for_signal();
   void on_signal(int signal);
   void begin_shutdown();
@@ -55,10 +63,16 @@ class Server final : public store::CommitListener {
   std::vector<std::unique_ptr<Loop>> loops_;
   std::unique_ptr<ports::Directory> directory_;
   std::unique_ptr<ports::Directory> log_directory_;
+  std::unique_ptr<ports::Directory> segments_directory_;
+  std::unique_ptr<store::Catalog> catalog_;  // the sealing thread's, once that runs
+  store::CatalogState catalog_state_;        // as it was at the start
+  std::unique_ptr<store::SegmentFiles> segment_files_;
+  std::unique_ptr<store::Sealer> sealer_;
   std::unique_ptr<store::OpLog> log_;
   std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<ReaderPool> readers_;
   std::unique_ptr<CommitterThread> committer_thread_;
+  std::unique_ptr<SealingThread> sealing_thread_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unique_ptr<boost::asio::signal_set> signals_;
   std::unique_ptr<boost::asio::steady_timer> drain_timer_;

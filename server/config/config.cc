@@ -1,5 +1,7 @@
 #include "server/config/config.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "core/base/assert.h"
@@ -89,6 +91,20 @@ std::string set_data_dir(Config& config, std::string_view text) {
   return "";
 }
 
+// A quarter of what the machine has.
+uint64_t default_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page_bytes <= 0) return kGiB;
+  return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page_bytes) / 4;
+}
+
+std::string set_memory(Config& config, std::string_view text) {
+  if (text != "auto") return set_size<&Config::memory_bytes, 16 * kMiB, 1024 * kGiB>(config, text);
+  config.memory_bytes = default_memory();
+  return "";
+}
+
 std::string set_durability(Config& config, std::string_view text) {
   static constexpr std::pair<std::string_view, DurabilityMode> kChoices[] = {
       {"sync", DurabilityMode::kSync},
@@ -136,6 +152,15 @@ constexpr Option kOptions[] = {
      kValue, set_duration<&Config::sync_interval, kMs, 60 * kSecond>},
     {"generation-size", "SIZE", "64MiB", "Size of one generation of the op log.", kValue,
      set_size<&Config::generation_bytes, 64 * kKiB, kGiB>},
+    {"seal-after", "DURATION", "60s",
+     "A generation that is not full is sealed when it is this old.", kValue,
+     set_duration<&Config::seal_after, 100 * kMs, kYear>},
+    {"memory", "SIZE", "auto",
+     "Memory for streams, their index and the tail cache; auto: a quarter of the machine's.",
+     kValue, set_memory},
+    {"evict-after", "DURATION", "10s",
+     "Sealed streams that nobody has used for this long leave the memory.", kValue,
+     set_duration<&Config::evict_after, 0, kYear>},
     {"tail-cache", "SIZE", "64MiB", "Memory for the newest bytes of active streams.", kValue,
      set_size<&Config::tail_cache_bytes, kMiB, 1024 * kGiB>},
     {"threads", "N", "1", "Event loops. Streams are spread over them.", kValue,

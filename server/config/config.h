@@ -29,6 +29,9 @@ struct Config {
   DurabilityMode durability = DurabilityMode::kSync;
   Duration sync_interval;
   uint64_t generation_bytes = 0;
+  Duration seal_after;
+  Duration evict_after;
+  uint64_t memory_bytes = 0;
   uint64_t tail_cache_bytes = 0;
 
   uint64_t threads = 0;

@@ -1,0 +1,177 @@
+#include "server/sealing_thread.h"
+
+#include <malloc.h>
+
+#include <chrono>
+#include <utility>
+
+#include "core/base/hash.h"
+#include "server/log.h"
+#include "server/loop.h"
+
+namespace ds::server {
+
+namespace {
+
+// An engine is told of so many streams at a time, so that its turns stay short.
+constexpr size_t kStreamsPerPart = 2000;
+constexpr Duration kLongestPause = milliseconds(100);
+constexpr Duration kDueInterval = seconds(1);
+constexpr Duration kRetryPause = seconds(1);
+constexpr size_t kDueAtOnce = 1000;
+
+}  // namespace
+
+SealingThread::SealingThread(const Parts& parts, Duration seal_after)
+    : parts_(parts), seal_after_(seal_after) {}
+
+SealingThread::~SealingThread() { stop(); }
+
+void SealingThread::start() {
+  const auto state = parts_.catalog.state();
+  if (state.ok()) sealed_through_ = state->sealed_through;
+  generation_begun_ = next_due_look_ = retry_at_ = parts_.clock.now();
+  thread_ = std::thread([this] { run(); });
+}
+
+void SealingThread::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool SealingThread::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+void SealingThread::pause(Duration longest) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, std::chrono::microseconds(longest.us), [this] { return stopped_; });
+}
+
+void SealingThread::run() {
+  while (!stopping()) {
+    const Instant now = parts_.clock.now();
+    if (now >= retry_at_ && seal_next()) continue;
+    rotate_if_old();
+    if (now >= next_due_look_) {
+      next_due_look_ = now + kDueInterval;
+      bring_due_streams();
+    }
+    if (now >= retry_at_ && tidy()) continue;
+    pause(kLongestPause);
+  }
+}
+
+void SealingThread::report(const store::SealError& problem, const char* what) {
+  retry_at_ = parts_.clock.now() + kRetryPause;
+  if (std::exchange(failed_before_, true)) return;
+  log_event(LogLevel::kError, std::string(what) + "; trying again: " + problem.message);
+}
+
+bool SealingThread::seal_next() {
+  const uint32_t next = sealed_through_ + 1;
+  if (parts_.log.stats().last_generation <= next) return false;
+  const Instant began = parts_.clock.now();
+  auto sealed = parts_.sealer.seal(next);
+  if (!sealed.ok()) {
+    report(sealed.error(), "cannot seal a generation of the op log");
+    return false;
+  }
+  failed_before_ = false;
+  sealed_through_ = next;
+  log_event(LogLevel::kDebug, "sealed",
+            {{"generation", next},
+             {"streams", sealed->size()},
+             {"ms", (parts_.clock.now() - began).us / 1000}});
+  if (!tell_engines(next, *sealed)) return false;
+  const ports::IoStatus removed = parts_.log.remove_through(next);
+  if (!removed.ok()) {
+    // The next start, or the next generation, does it.
+    log_event(LogLevel::kWarn, "cannot remove a generation that has been sealed",
+              {{"generation", next}});
+  }
+  malloc_trim(0);
+  return true;
+}
+
+bool SealingThread::tell_engines(uint32_t generation,
+                                 const std::vector<store::SealedStream>& streams) {
+  const size_t count = parts_.loops.size();
+  std::vector<std::vector<Incarnation>> by_loop(count);
+  for (const store::SealedStream& stream : streams) {
+    by_loop[stream.path_hash % count].push_back(stream.id);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    untold_ = count;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const std::vector<Incarnation>& all = by_loop[i];
+    for (size_t at = 0;;) {
+      const size_t end = std::min(all.size(), at + kStreamsPerPart);
+      const bool last = end == all.size();
+      parts_.loops[i]->on_sealed(generation,
+                                 {all.begin() + static_cast<std::ptrdiff_t>(at),
+                                  all.begin() + static_cast<std::ptrdiff_t>(end)},
+                                 last, [this] {
+                                   {
+                                     const std::lock_guard lock(mutex_);
+                                     --untold_;
+                                   }
+                                   wake_.notify_all();
+                                 });
+      if (last) break;
+      at = end;
+    }
+  }
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopped_ || untold_ == 0; });
+  return untold_ == 0;
+}
+
+void SealingThread::rotate_if_old() {
+  const store::OpLog::Stats stats = parts_.log.stats();
+  const Instant now = parts_.clock.now();
+  if (stats.last_generation != generation_seen_ || stats.current_bytes == 0) {
+    generation_seen_ = stats.last_generation;
+    generation_begun_ = now;
+    return;
+  }
+  if (now - generation_begun_ < seal_after_) return;
+  generation_begun_ = now;
+  parts_.committer.ask_for_rotation();
+}
+
+void SealingThread::bring_due_streams() {
+  const Instant now = parts_.clock.now();
+  for (;;) {
+    const auto due = parts_.catalog.due(told_, now, kDueAtOnce);
+    if (!due.ok()) {
+      log_event(LogLevel::kError, "cannot read the catalog: " + due.error().message);
+      return;
+    }
+    for (const store::Catalog::Due& one : *due) {
+      told_ = one;
+      const auto stream = parts_.catalog.find(one.id);
+      if (!stream.ok() || !*stream) continue;
+      const size_t owner = path_hash((*stream)->path) % parts_.loops.size();
+      parts_.loops[owner]->on_due(one.id);
+    }
+    if (due->size() < kDueAtOnce || stopping()) return;
+  }
+}
+
+bool SealingThread::tidy() {
+  const auto tidied = parts_.sealer.tidy();
+  if (tidied.ok()) return *tidied;
+  report(tidied.error(), "cannot merge segments");
+  return false;
+}
+
+}  // namespace ds::server

@@ -1,0 +1,75 @@
+// Gives the sealer its thread: seals generations that are full, or old; tells the engines; removes
+// the generations' files; merges segments; brings streams that may have expired to their engines'
+// notice (DESIGN §4).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "server/clock.h"
+#include "store/catalog.h"
+#include "store/committer.h"
+#include "store/op_log.h"
+#include "store/sealer.h"
+
+namespace ds::server {
+
+class Loop;
+
+class SealingThread {
+ public:
+  struct Parts {
+    store::OpLog& log;
+    store::Committer& committer;
+    store::Catalog& catalog;  // this thread's own
+    store::Sealer& sealer;
+    const Clock& clock;
+    const std::vector<Loop*>& loops;
+  };
+  // A generation with something in it is ended and sealed when it is this old.
+  SealingThread(const Parts& parts, Duration seal_after);
+  ~SealingThread();
+  SealingThread(const SealingThread&) = delete;
+  SealingThread& operator=(const SealingThread&) = delete;
+
+  // Before the loops: they run for as long as this thread may tell them something.
+  void start();
+  // After the loops have ended, or while they run.
+  void stop();
+
+ private:
+  void run();
+  bool stopping();
+  void pause(Duration longest);
+  // Each returns whether it did something.
+  bool seal_next();
+  bool tidy();
+  void rotate_if_old();
+  void bring_due_streams();
+  void report(const store::SealError& problem, const char* what);
+  // Waits until every engine has taken its part.
+  bool tell_engines(uint32_t generation, const std::vector<store::SealedStream>& streams);
+
+  const Parts parts_;
+  const Duration seal_after_;
+  uint32_t sealed_through_ = 0;
+  uint32_t generation_seen_ = 0;
+  Instant generation_begun_;
+  store::Catalog::Due told_{Instant{INT64_MIN}, Incarnation{}};
+  Instant next_due_look_;
+  Instant retry_at_;
+  bool failed_before_ = false;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopped_ = false;  // guarded by mutex_
+  size_t untold_ = 0;     // guarded by mutex_: engines that have not taken their part
+  std::thread thread_;
+};
+
+}  // namespace ds::server
