@@ -55,7 +55,7 @@ SealProblem SegmentOutput::finish() {
 
 NewSegments::~NewSegments() {
   if (kept_) return;
-  for (uint64_t id = first_id_; id < next_id_; ++id) {
+  for (const uint64_t id : ids()) {
     // What stays is removed when its number is used again, or by the next start.
     (void)directory_.remove(segment_name(id));
   }
@@ -77,6 +77,12 @@ Result<std::unique_ptr<SegmentOutput>, SealError> NewSegments::create(uint32_t l
   if (!file.ok()) return seal_error("cannot create " + name, file.error());
   ++next_id_;
   return std::make_unique<SegmentOutput>(std::move(file).value(), segment);
+}
+
+std::vector<uint64_t> NewSegments::ids() const {
+  std::vector<uint64_t> ids;
+  for (uint64_t id = first_id_; id < next_id_; ++id) ids.push_back(id);
+  return ids;
 }
 
 SealProblem NewSegments::sync() {

@@ -61,6 +61,7 @@ class NewSegments {
   SealProblem sync();
   void keep() { kept_ = true; }
   uint64_t next_id() const { return next_id_; }
+  std::vector<uint64_t> ids() const;  // of all that were made
 
  private:
   ports::Directory& directory_;

@@ -134,16 +134,32 @@ Result<bool, SealError> Sealer::replace(const std::vector<CatalogSegment>& sourc
 SealProblem Sealer::finish(NewSegments& made, const std::vector<uint64_t>& removed_segments) {
   const SealProblem unsynced = made.sync();
   if (unsynced) return unsynced;
-  made.keep();
-  next_segment_ = made.next_id();
   const auto finished = catalog_.finish();
-  if (!finished.ok()) return seal_error(finished.error());
-  for (const uint64_t id : removed_segments) {
+  if (!finished.ok()) {
+    // Without room the last of the transaction's pages was not written. After any other failure
+    // nobody knows.
+    if (finished.error().kind != CatalogError::Kind::kNoSpace) {
+      made.keep();
+      next_segment_ = made.next_id();
+      const std::vector<uint64_t> ids = made.ids();
+      unsure_.insert(unsure_.end(), ids.begin(), ids.end());
+    }
+    return seal_error(finished.error());
+  }
+  made.keep();
+  remove_files(removed_segments);
+  // Now there is a transaction in the place of those.
+  remove_files(unsure_);
+  unsure_.clear();
+  return std::nullopt;
+}
+
+void Sealer::remove_files(const std::vector<uint64_t>& ids) {
+  for (const uint64_t id : ids) {
     files_.forget(id);
     // What cannot be removed now, the next start removes.
     (void)segments_.remove(segment_name(id));
   }
-  return std::nullopt;
 }
 
 Sealer::Stats Sealer::stats() const {

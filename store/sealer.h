@@ -27,10 +27,10 @@ struct SealerOptions {
   uint64_t single_stream_bytes = 4 << 20;
   // So many neighbouring segments of one level are merged into one of the next.
   uint32_t merge_fan_in = 8;
-  // Segments that would grow beyond this, or hold more extents than this, are left alone. Some
-  // 100 bytes of memory are needed for each extent.
+  // Segments that would grow beyond this, or have more extents together than this, are left alone.
+  // An extent needs up to 250 bytes of memory while it is merged.
   uint64_t segment_bytes_max = uint64_t{1} << 30;
-  uint64_t segment_extents_max = 1 << 20;
+  uint64_t segment_extents_max = 1 << 19;
   // A segment of which less than this part (percent) is needed is rewritten.
   uint32_t live_percent_min = 50;
   // Streams are sealed in passes of about this many records and bytes of messages (those of streams
@@ -85,6 +85,7 @@ class Sealer {
  private:
   Result<bool, SealError> replace(const std::vector<CatalogSegment>& sources, uint32_t level);
   SealProblem finish(NewSegments& made, const std::vector<uint64_t>& removed_segments);
+  void remove_files(const std::vector<uint64_t>& ids);
   void count(uint64_t generations, uint64_t merges, uint64_t bytes_written);
 
   ports::Directory& log_;
@@ -92,8 +93,9 @@ class Sealer {
   Catalog& catalog_;
   SegmentFiles& files_;
   const SealerOptions options_;
-  // No new segment gets a smaller number: a transaction that failed may still appear after a crash,
-  // and then its files must be there.
+  // Segments of transactions that failed, but may still appear after a crash: until another one
+  // has succeeded their files must be there, and no new one gets a number of theirs.
+  std::vector<uint64_t> unsure_;
   uint64_t next_segment_ = 1;
   std::set<uint64_t> damaged_;  // segments that were reported
 
