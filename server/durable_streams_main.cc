@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,14 +51,29 @@ void declare_flags(CLI::App& serve, Flags& flags) {
   }
 }
 
-OptionTexts flag_texts(const CLI::App& serve, const Flags& flags) {
+// Whether a switch stands alone. To the parser "--name" and "--name=" are the same, and the latter
+// is what a script writes whose variable is not set.
+bool is_bare(std::span<const char* const> arguments, const std::string& flag) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] != flag) continue;
+    return i + 1 == arguments.size() || arguments[i + 1][0] != '\0';
+  }
+  return false;
+}
+
+OptionTexts flag_texts(const CLI::App& serve, const Flags& flags,
+                       std::span<const char* const> arguments) {
   OptionTexts result;
   size_t i = 0;
   for (const Option& option : ds::server::options()) {
-    const std::vector<std::string>& texts = flags.texts[i++];
-    if (serve.count("--" + std::string(option.name)) == 0) continue;
-    const std::vector<std::string> bare{ds::server::kBareSwitch};
-    result[std::string(option.name)] = texts.empty() ? bare : texts;
+    std::vector<std::string> texts = flags.texts[i++];
+    const std::string flag = "--" + std::string(option.name);
+    if (serve.count(flag) == 0) continue;
+    if (option.kind == Option::Kind::kSwitch && texts == std::vector<std::string>{""} &&
+        is_bare(arguments, flag)) {
+      texts = {ds::server::kBareSwitch};
+    }
+    result[std::string(option.name)] = std::move(texts);
   }
   return result;
 }
@@ -79,7 +95,7 @@ void fit_connections(ds::server::Config& config) {
   config.connections_max = most;
 }
 
-int serve(const CLI::App& command, const Flags& flags) {
+int serve(const CLI::App& command, const Flags& flags, std::span<const char* const> arguments) {
   std::string path = flags.config_path;
   if (const char* from_environment = std::getenv("DS_CONFIG"); path.empty() && from_environment) {
     path = from_environment;
@@ -92,7 +108,7 @@ int serve(const CLI::App& command, const Flags& flags) {
   }
   const OptionTexts environment = ds::server::read_environment(
       [](const std::string& name) { return std::getenv(name.c_str()); });
-  auto made = ds::server::make_config(flag_texts(command, flags), environment, file);
+  auto made = ds::server::make_config(flag_texts(command, flags, arguments), environment, file);
   if (!made.ok()) return complain(made.error());
   ds::server::Config config = std::move(*made);
   if (config.durability != ds::server::DurabilityMode::kMemory) {
@@ -168,7 +184,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (inspect_command->parsed()) return inspect(inspect_arguments);
-    return serve(*serve_command, flags);
+    return serve(*serve_command, flags, {argv, static_cast<size_t>(argc)});
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : kUsage;
