@@ -119,6 +119,7 @@ Result<bool, SealError> Sealer::replace(const std::vector<CatalogSegment>& sourc
   SegmentMerger merger(catalog_, files_, made);
   SealProblem problem = merger.run(sources, level, *before);
   std::vector<uint64_t> removed;
+  removed.reserve(sources.size());
   for (const CatalogSegment& source : sources) removed.push_back(source.id);
   if (!problem) problem = finish(made, removed);
   if (problem) {
