@@ -19,6 +19,13 @@ constexpr uint64_t kStreamBytes = 1200;
 constexpr size_t kSweepMax = 20000;
 constexpr Duration kSweepEvery = seconds(1);
 
+// A table that was large keeps its buckets otherwise.
+template <typename Table>
+void shrink_table(Table& table) {
+  constexpr size_t kSmallest = 4096;
+  if (table.bucket_count() > kSmallest && table.size() < table.bucket_count() / 8) table.rehash(0);
+}
+
 }  // namespace
 
 OwnedRequest::OwnedRequest(RequestId request_id, const wire::RequestText& request)
@@ -330,6 +337,8 @@ void Engine::Impl::sweep(Instant now) {
     elsewhere_ = 1;
     forget_stream(*stream);
   }
+  shrink_table(by_id_);
+  shrink_table(by_path_);
   if (!idle_.empty() || may_forget_gone()) arm_sweep(now);
 }
 
