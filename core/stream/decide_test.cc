@@ -323,6 +323,28 @@ TEST_F(CreateMatches, AForkMatchesWhatWasAskedFor) {
   EXPECT_FALSE(matches()) << "a stream is no fork";
 }
 
+TEST_F(CreateMatches, RetentionMustBeTheSameForForksToo) {
+  for (const bool is_fork : {false, true}) {
+    SCOPED_TRACE(is_fork);
+    if (is_fork) make_fork();
+    EXPECT_TRUE(matches());
+    request.max_age_seconds = 5;
+    EXPECT_FALSE(matches());
+    config.retention.max_age_seconds = 5;
+    EXPECT_TRUE(matches());
+    request.max_bytes = 6;
+    EXPECT_FALSE(matches());
+    config.retention.max_bytes = 7;
+    EXPECT_FALSE(matches());
+    request.max_bytes = 7;
+    EXPECT_TRUE(matches());
+    request.max_age_seconds.reset();
+    EXPECT_FALSE(matches());
+    request.max_bytes.reset();
+    config.retention = Retention();
+  }
+}
+
 TEST_F(CreateMatches, AForkPointIsTheOffsetThatWasAskedFor) {
   make_fork();
   for (const Offset other :

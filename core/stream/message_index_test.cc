@@ -144,5 +144,138 @@ TEST(MessageIndex, AForkSharesTheBlocksOfItsSource) {
   EXPECT_NE(&fork.at(2 * kBlock), &index.at(2 * kBlock));
 }
 
+// --- What has been sealed ----------------------------------------------------------------------
+
+// The same, as simply as possible: a list of which the oldest entries are gone.
+struct LinearIndex {
+  Position begin;
+  size_t first = 0;
+  std::vector<MessageEntry> entries;  // those that are there
+
+  size_t size() const { return first + entries.size(); }
+  Position end() const { return entries.empty() ? begin : entries.back().end; }
+  void drop_through(uint32_t generation) {
+    while (!entries.empty() && entries.front().record.generation() <= generation) {
+      begin = entries.front().end;
+      entries.erase(entries.begin());
+      ++first;
+    }
+  }
+  LinearIndex clipped(Position p) const {
+    LinearIndex out{std::min(begin, p), first, {}};
+    for (MessageEntry entry : entries) {
+      if (out.end() >= p) break;
+      entry.end = std::min(entry.end, p);
+      out.entries.push_back(entry);
+    }
+    return out;
+  }
+};
+
+void expect_equal(const MessageIndex& index, const LinearIndex& model, Random& random) {
+  ASSERT_EQ(index.begin(), model.begin);
+  ASSERT_EQ(index.end(), model.end());
+  ASSERT_EQ(index.empty(), model.entries.empty());
+  ASSERT_EQ(index.size() - index.first(), model.entries.size());
+  for (size_t i = 0; i < model.entries.size(); ++i) {
+    ASSERT_TRUE(same(index.at(index.first() + i), model.entries[i])) << i;
+    ASSERT_EQ(index.start_of(index.first() + i), i == 0 ? model.begin : model.entries[i - 1].end);
+  }
+  for (int i = 0; i < 20; ++i) {
+    const Position p{random.below(model.end().value + 3)};
+    ASSERT_EQ(index.first_ending_after(p) - index.first(), linear_search(model.entries, p)) << i;
+  }
+}
+
+// Stands for a stream, and for forks of it that have gone their own ways.
+struct IndexPair {
+  MessageIndex index;
+  LinearIndex model;
+};
+
+TEST(MessageIndex, IsAListWhoseOldestEntriesGo) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    std::vector<IndexPair> all(1);
+    const Position begin{random.below(3) * 100};
+    all[0].index.start_at(begin);
+    all[0].model.begin = begin;
+    uint32_t generation = 1;
+    uint32_t sealed = 0;
+    for (int step = 0; step < 60; ++step) {
+      IndexPair& one = all[random.below(all.size())];
+      switch (random.below(6)) {
+        case 0:
+          ++generation;
+          break;
+        case 1: {
+          // Everybody forgets it, as it is sealed for all.
+          if (sealed + 1 < generation) ++sealed;
+          for (IndexPair& each : all) {
+            each.index.drop_through(sealed);
+            each.model.drop_through(sealed);
+          }
+          break;
+        }
+        case 2: {
+          const Position p{random.below(one.model.end().value + 10)};
+          IndexPair fork{one.index.clipped(p), one.model.clipped(p)};
+          expect_equal(fork.index, fork.model, random);
+          if (all.size() < 6) all.push_back(std::move(fork));
+          break;
+        }
+        default: {
+          const uint64_t most = random.below(3) == 0 ? 2 * kBlock : 9;
+          for (uint64_t n = random.below(most); n > 0; --n) {
+            const MessageEntry entry{one.model.end() + 1 + random.below(9),
+                                     log_position(generation, static_cast<uint32_t>(n)), n};
+            one.index.push(entry);
+            one.model.entries.push_back(entry);
+          }
+        }
+      }
+      for (const IndexPair& each : all) expect_equal(each.index, each.model, random);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+TEST(MessageIndex, NumbersStayTheSameWhenOlderEntriesGo) {
+  MessageIndex index;
+  for (uint32_t i = 0; i < 4 * kBlock; ++i) {
+    index.push({index.end() + 1, log_position(1 + i / 100, i), i});
+  }
+  for (uint32_t generation = 0; generation <= 12; ++generation) {
+    index.drop_through(generation);
+    const size_t first = std::min<size_t>(generation * 100, 4 * kBlock);
+    ASSERT_EQ(index.first(), first);
+    ASSERT_EQ(index.size(), 4 * kBlock);
+    ASSERT_EQ(index.begin(), Position{first});
+    if (!index.empty()) {
+      ASSERT_EQ(index.at(first).time_ms, first);
+    }
+    ASSERT_EQ(index.first_ending_after(Position{0}), first);
+  }
+  EXPECT_TRUE(index.empty());
+  index.push({index.end() + 1, log_position(13, 0), 7});
+  EXPECT_EQ(index.first(), 4 * kBlock);
+  EXPECT_EQ(index.at(4 * kBlock).time_ms, 7u);
+  EXPECT_EQ(index.start_of(4 * kBlock), Position{4 * kBlock});
+}
+
+TEST(MessageIndex, ACopyOfWhatHasBeenSealedIsEmptyAndBeginsWhereItEnds) {
+  MessageIndex index;
+  index.start_at(Position{100});
+  index.push({Position{110}, LogPosition{1}, 1});
+  for (const uint64_t p : {0, 50, 99, 100}) {
+    const MessageIndex copy = index.clipped(Position{p});
+    EXPECT_TRUE(copy.empty());
+    EXPECT_EQ(copy.begin(), Position{p});
+    EXPECT_EQ(copy.end(), Position{p});
+  }
+  EXPECT_EQ(index.clipped(Position{101}).end(), Position{101});
+}
+
 }  // namespace
 }  // namespace ds::stream

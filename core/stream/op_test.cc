@@ -56,6 +56,12 @@ std::vector<Op> all_ops() {
                           {Position{9}, Incarnation{19}, true},
                           {Position{77}, create.stream, false}};
   ops.push_back(create);
+  create.create->retention = {3600, uint64_t{1} << 40};
+  create.earliest = Position{70};
+  ops.push_back(create);
+  create.create->retention = {std::nullopt, 1};
+  create.earliest.reset();
+  ops.push_back(create);
 
   Op append = base(OpType::kAppend);
   append.payload = std::string_view("bytes\0\xff", 7);
@@ -84,6 +90,9 @@ std::vector<Op> all_ops() {
   Op life = base(OpType::kNewLife);
   life.new_life = Incarnation{1767225600000065};
   ops.push_back(life);
+  Op trim = base(OpType::kTrim);
+  trim.earliest = Position{123456789000};
+  ops.push_back(trim);
   return ops;
 }
 
@@ -98,6 +107,7 @@ void expect_equal(const Op& a, const Op& b) {
   EXPECT_EQ(a.end(), b.end());
   EXPECT_EQ(a.stream_seq, b.stream_seq);
   EXPECT_EQ(a.new_life, b.new_life);
+  EXPECT_EQ(a.earliest, b.earliest);
   ASSERT_EQ(a.producer.has_value(), b.producer.has_value());
   if (a.producer) {
     EXPECT_EQ(a.producer->id, b.producer->id);
@@ -116,6 +126,7 @@ void expect_equal(const Op& a, const Op& b) {
   EXPECT_EQ(a.create->content_type, b.create->content_type);
   EXPECT_EQ(a.create->ttl_seconds, b.create->ttl_seconds);
   EXPECT_EQ(a.create->expires_at, b.create->expires_at);
+  EXPECT_EQ(a.create->retention, b.create->retention);
   ASSERT_EQ(a.create->lives.size(), b.create->lives.size());
   for (size_t i = 0; i < a.create->lives.size(); ++i) {
     EXPECT_EQ(a.create->lives[i].start, b.create->lives[i].start);
@@ -239,7 +250,12 @@ TEST(OpRecord, AnOpWithoutWhatItsTypeNeedsIsNone) {
   touch.payload = "x";
   EXPECT_FALSE(decode_record(record_of(touch)).has_value()) << "no payload allowed";
   EXPECT_FALSE(decode_record(record_of(base(static_cast<OpType>(0)))).has_value());
-  EXPECT_FALSE(decode_record(record_of(base(static_cast<OpType>(10)))).has_value());
+  EXPECT_FALSE(decode_record(record_of(base(OpType::kTrim))).has_value()) << "no position";
+  Op trim = base(OpType::kTrim);
+  trim.earliest = Position{5};
+  trim.payload = "x";
+  EXPECT_FALSE(decode_record(record_of(trim)).has_value()) << "no payload allowed";
+  EXPECT_FALSE(decode_record(record_of(base(static_cast<OpType>(11)))).has_value());
 }
 
 TEST(OpRecord, TheFormatIsWhatItWas) {
@@ -269,6 +285,29 @@ TEST(OpRecord, TheFormatIsWhatItWas) {
             "0100000000000000"
             "0200000000000000"
             "77");
+}
+
+TEST(OpRecord, TheFormatOfRetentionIsWhatItWas) {
+  // As above: type 10, and the tags 11, 12 and 13.
+  const auto extras_of = [](const Op& op) {
+    const std::string record = record_of(op);
+    return record.substr(kRecordPayloadOffset + op.payload.size());
+  };
+  Op trim = base(OpType::kTrim);
+  trim.earliest = Position{0x0102};
+  EXPECT_EQ(record_of(trim)[8], 10);
+  EXPECT_EQ(extras_of(trim), std::string("\x0d\x08\0\0\0\x02\x01\0\0\0\0\0\0", 13));
+  Op create = base(OpType::kCreate);
+  create.position = Position{0};
+  create.create.emplace();
+  create.create->path = "p/s";
+  create.create->content_type = "a/b";
+  create.create->lives = {{Position{0}, create.stream, false}};
+  create.create->retention = {7, 9};
+  const std::string extras = extras_of(create);
+  const std::string age("\x0b\x08\0\0\0\x07\0\0\0\0\0\0\0", 13);
+  const std::string bytes("\x0c\x08\0\0\0\x09\0\0\0\0\0\0\0", 13);
+  EXPECT_NE(extras.find(age + bytes), std::string::npos);
 }
 
 }  // namespace

@@ -34,7 +34,10 @@ class History {
     if (random_.below(2) == 0) facts.ttl_seconds = random_.below(100);
     if (random_.below(3) == 0)
       facts.expires_at = Instant{static_cast<int64_t>(random_.next() >> 8)};
+    if (random_.below(2) == 0) facts.retention.max_age_seconds = 1 + random_.below(100);
+    if (random_.below(2) == 0) facts.retention.max_bytes = 1 + random_.next() / 2;
     if (op.position > Position{0}) {
+      if (random_.below(2) == 0) op.earliest = Position{random_.below(21)};
       facts.lives = {{Position{0}, Incarnation{3}, false}, {op.position, kId, false}};
       facts.fork = ForkOrigin{Incarnation{3}, 4, "p/source", Position{18}, 2, op.position};
     }
@@ -43,7 +46,13 @@ class History {
   }
 
   void step() {
-    switch (random_.below(10)) {
+    switch (random_.below(11)) {
+      case 4: {
+        Op op = next(OpType::kTrim);
+        op.earliest = Position{random_.below(state.writer.tail.value + 1)};
+        apply_new(op);
+        return;
+      }
       case 0: {
         Op op = next(OpType::kTouch);
         apply_new(op);
@@ -144,6 +153,9 @@ TEST(Snapshot, WhatIsKeptIsReadBack) {
     EXPECT_EQ(a.config.ttl_seconds, b.config.ttl_seconds);
     EXPECT_EQ(a.config.expires_at, b.config.expires_at);
     EXPECT_EQ(a.config.fork.has_value(), b.config.fork.has_value());
+    EXPECT_EQ(a.config.retention, b.config.retention);
+    EXPECT_EQ(a.earliest, b.earliest);
+    EXPECT_EQ(a.newest_ms, b.newest_ms);
     EXPECT_EQ(a.writer.tail, b.writer.tail);
     EXPECT_EQ(a.writer.has_seq, b.writer.has_seq);
     EXPECT_EQ(a.writer.last_seq, b.writer.last_seq);
@@ -159,6 +171,7 @@ TEST(Snapshot, WhatIsKeptIsReadBack) {
       EXPECT_EQ(producer.receipts(), other->second.receipts());
     }
     EXPECT_TRUE(b.index.empty());
+    EXPECT_EQ(b.index.begin(), a.writer.tail) << "everything before has been sealed";
   }
 }
 
@@ -253,6 +266,7 @@ class Apply : public ::testing::Test {
       out.pin = Op::Pin{Incarnation{9}, 1, Position{0}};
     }
     if (type == OpType::kNewLife) out.new_life = Incarnation{8};
+    if (type == OpType::kTrim) out.earliest = state.writer.tail;
     return out;
   }
   bool applies(const Op& one) { return apply(state, one, LogPosition{2}); }
@@ -316,6 +330,47 @@ TEST_F(Apply, AMessageIsIndexedWithItsTimeAndPlace) {
   Op touch = op(OpType::kTouch);
   EXPECT_TRUE(applies(touch));
   EXPECT_EQ(state.accessed, Instant{1234567});
+}
+
+TEST_F(Apply, ATrimDropsTheBeginningUpToTheTailAtMost) {
+  EXPECT_TRUE(applies(op(OpType::kAppend)));
+  EXPECT_TRUE(applies(op(OpType::kAppend)));
+  const auto trim = [this](uint64_t to) {
+    Op out = op(OpType::kTrim);
+    out.earliest = Position{to};
+    return applies(out);
+  };
+  EXPECT_EQ(state.earliest, Position{0});
+  EXPECT_FALSE(trim(7)) << "beyond the tail";
+  EXPECT_EQ(state.earliest, Position{0});
+  EXPECT_TRUE(trim(3));
+  EXPECT_EQ(state.earliest, Position{3});
+  EXPECT_TRUE(trim(0)) << "nothing comes back";
+  EXPECT_EQ(state.earliest, Position{3});
+  EXPECT_TRUE(trim(6));
+  EXPECT_EQ(state.earliest, Position{6});
+  EXPECT_EQ(state.writer.tail, Position{6});
+  EXPECT_EQ(state.accessed, Instant{50}) << "it is no access";
+  EXPECT_TRUE(applies(op(OpType::kClose)));
+  EXPECT_TRUE(trim(6)) << "a closed stream is trimmed too";
+}
+
+TEST_F(Apply, AMessageIsNeededByItsStreamOrAForkOfIt) {
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(applies(op(OpType::kAppend)));
+  Op trim = op(OpType::kTrim);
+  trim.earliest = Position{6};
+  EXPECT_TRUE(applies(trim));
+  EXPECT_FALSE(needs(state, Position{0}, Position{3}));
+  EXPECT_FALSE(needs(state, Position{3}, Position{6}));
+  EXPECT_TRUE(needs(state, Position{6}, Position{9}));
+  Op pin = op(OpType::kPin);
+  pin.pin->position = Position{4};
+  EXPECT_TRUE(applies(pin));
+  EXPECT_TRUE(needs(state, Position{0}, Position{3}));
+  EXPECT_TRUE(needs(state, Position{3}, Position{6})) << "the fork ends inside of it";
+  EXPECT_TRUE(applies(op(OpType::kDelete)));
+  EXPECT_TRUE(needs(state, Position{3}, Position{6}));
+  EXPECT_FALSE(needs(state, Position{6}, Position{9})) << "only the fork is left";
 }
 
 TEST(Expiry, IsAbsoluteSlidingOrNever) {

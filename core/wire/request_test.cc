@@ -217,6 +217,39 @@ TEST(CreateRequest, ATtlIsAPlainNumberOfSeconds) {
             kTtlSecondsMax);
 }
 
+TEST(CreateRequest, RetentionIsAPlainNumberOfSecondsOrBytesAboveZero) {
+  const CreateRequest bare = put().ok<CreateRequest>();
+  EXPECT_FALSE(bare.max_age_seconds.has_value());
+  EXPECT_FALSE(bare.max_bytes.has_value());
+  for (const HeaderId id : {HeaderId::kStreamMaxAge, HeaderId::kStreamMaxBytes}) {
+    for (const std::string_view value :
+         {"", "0", "00", "+1", "01", "1.0", "1e3", "-1", "1h", " 1", "1 ", "none",
+          "9007199254740992", "18446744073709551616"}) {
+      EXPECT_EQ(put().with(id, value).error(), ErrorCode::kInvalidRetention) << value;
+    }
+  }
+  const auto age = [](std::string_view value) {
+    return put().with(HeaderId::kStreamMaxAge, value).ok<CreateRequest>().max_age_seconds;
+  };
+  const auto bytes = [](std::string_view value) {
+    return put().with(HeaderId::kStreamMaxBytes, value).ok<CreateRequest>().max_bytes;
+  };
+  EXPECT_EQ(age("1"), 1u);
+  EXPECT_EQ(age("10000000000"), kTtlSecondsMax);
+  EXPECT_EQ(put().with(HeaderId::kStreamMaxAge, "10000000001").error(),
+            ErrorCode::kInvalidRetention);
+  EXPECT_EQ(bytes("1"), 1u);
+  EXPECT_EQ(bytes("9007199254740991"), kIntegerMax);
+  const CreateRequest both = put()
+                                 .with(HeaderId::kStreamMaxAge, "60")
+                                 .with(HeaderId::kStreamMaxBytes, "1000")
+                                 .with(HeaderId::kStreamTtl, "5")
+                                 .ok<CreateRequest>();
+  EXPECT_EQ(both.max_age_seconds, 60u);
+  EXPECT_EQ(both.max_bytes, 1000u);
+  EXPECT_EQ(both.ttl_seconds, 5u);
+}
+
 TEST(CreateRequest, AnExpiryIsATimestamp) {
   for (const std::string_view value : {"", "tomorrow", "2030-01-02", "1893456000"}) {
     EXPECT_EQ(put().with(HeaderId::kStreamExpiresAt, value).error(), ErrorCode::kInvalidExpiresAt)
@@ -529,6 +562,8 @@ TEST(Request, HeadersSurviveEveryMutation) {
       {Method::kPut, HeaderId::kStreamForkedFrom, "/v1/stream/shop/a%20b"},
       {Method::kPut, HeaderId::kStreamExpiresAt, "2026-01-02T03:04:05.5+01:00"},
       {Method::kPut, HeaderId::kStreamTtl, "3600"},
+      {Method::kPut, HeaderId::kStreamMaxAge, "86400"},
+      {Method::kPut, HeaderId::kStreamMaxBytes, "1073741824"},
       {Method::kPut, HeaderId::kContentType, "text/plain; a=\"b\""},
       {Method::kPost, HeaderId::kIfMatch, quoted},
       {Method::kPost, HeaderId::kStreamSeq, "abc"},

@@ -97,6 +97,29 @@ TEST(ResponseHeaders, OfHead) {
             "ETag: \"0000000000000017_0000000000000042\"\r\n");
 }
 
+TEST(ResponseHeaders, OfHeadWithRetention) {
+  Response response;
+  response.status = 200;
+  response.next_offset = kOffset;
+  response.earliest_offset = Offset{kOffset.life, Position{7}};
+  response.max_age_seconds = 86400;
+  response.max_bytes = 1073741824;
+  EXPECT_EQ(headers(response),
+            "Cache-Control: no-store\r\n"
+            "Stream-Next-Offset: 0000000000000017_0000000000000042\r\n"
+            "Stream-Earliest-Offset: 0000000000000017_0000000000000007\r\n"
+            "Stream-Max-Age: 86400\r\n"
+            "Stream-Max-Bytes: 1073741824\r\n");
+}
+
+TEST(ErrorResponse, OfTrimmedOffsetsSaysWhereToGoOn) {
+  Response response = error_response(ErrorCode::kOffsetTrimmed);
+  response.earliest_offset = kOffset;
+  EXPECT_EQ(response.status, 410);
+  EXPECT_NE(headers(response).find("Stream-Earliest-Offset: 0000000000000017_0000000000000042\r\n"),
+            std::string::npos);
+}
+
 TEST(ResponseHeaders, OfAnSseHead) {
   Response response;
   response.status = 200;

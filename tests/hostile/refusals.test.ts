@@ -164,6 +164,16 @@ const kRows: Row[] = [
     path: 'new',
     headers: { 'Stream-Expires-At': at },
   })),
+  ...['Stream-Max-Age', 'Stream-Max-Bytes'].flatMap((name) =>
+    ['0', '-1', '1.5', '1e3', '007', ' ', 'x', '18446744073709551615'].map((value): Row => ({
+      status: 400,
+      code: 'invalid_retention',
+      what: `${name} ${value}`,
+      method: 'PUT',
+      path: 'new',
+      headers: { [name]: value },
+    })),
+  ),
   {
     status: 400,
     code: 'ttl_and_expires_at',
