@@ -104,6 +104,27 @@ TEST_F(ColdLifetimes, ManyStaysInMemoryDoNotAddUp) {
   EXPECT_EQ(host.ask_status(head("p/s")), 404);
 }
 
+TEST_F(ColdLifetimes, ManyStaysInMemoryLeaveNoTimersBehind) {
+  EngineConfig config = cold_config();
+  config.long_poll_timeout = seconds(100000);
+  TestHost patient(config);
+  patient.ask(put("p/s", "text/plain", "x").ttl(1000000));
+  for (int i = 0; i < 50; ++i) {
+    patient.make_cold();
+    EXPECT_EQ(patient.ask_status(head("p/s")), 200);
+  }
+  EXPECT_EQ(patient.engine().stats().finds, 50u);
+  // In memory from now on: the timers of earlier stays must not go on beside its own.
+  patient.send(poll("p/s", "now"));
+  patient.advance(seconds(3600));
+  int fired = 0;
+  const Instant end = patient.now() + seconds(3600);
+  for (; patient.engine().next_deadline() < end; ++fired) {
+    patient.advance(patient.engine().next_deadline() - patient.now());
+  }
+  EXPECT_LE(fired, 13);
+}
+
 TEST_F(ColdLifetimes, AnExpiryThatCannotBeCommittedIsTriedAgain) {
   const Offset tail = *host.ask(put("p/s", "text/plain", "x").ttl(80)).next_offset;
   make_cold();

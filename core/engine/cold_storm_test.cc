@@ -63,6 +63,7 @@ class Storm {
   void by_hand(When when) {
     host_.commits = host_.loads = host_.peers = host_.finds = host_.sockets = when;
   }
+  static bool expires(const std::string& path) { return path == "p/brief"; }
   const std::string& any_path() { return paths_[random_.below(paths_.size())]; }
 
   void step() {
@@ -144,13 +145,14 @@ class Storm {
       case 0:
       case 1:
         request = put(sent.path, "text/plain", message);
+        if (expires(sent.path)) request = request.ttl(3);
         sent.what = What::kWrite;
         sent.message = message;
         break;
       case 2:
         request = fork(sent.path, any_path());
         if (random_.below(3) == 0) request = request.at_offset(kZero).sub_offset(2);
-        request = request.with(HeaderId::kContentType, "text/plain");
+        request = request.of_type("text/plain").ttl(expires(sent.path) ? 3 : 1000000);
         request.body = message;
         sent.what = What::kWrite;
         sent.message = message;
@@ -196,6 +198,7 @@ class Storm {
         const uint64_t life = answer.next_offset->life.value;
         if (path.stored.count(life) == 0) ids_.emplace_back(sent.path, life);
         path.stored[life].insert(sent.message);
+        if (expires(sent.path)) path.may_be_gone.insert(life);
       } else {
         path.refused.insert(sent.message);
       }
@@ -302,7 +305,7 @@ class Storm {
   // Not all worlds are alike.
   const uint64_t find_delay_;
   const bool seals_fast_;
-  const std::vector<std::string> paths_{"p/a", "p/b", "p/c", "p/d", "p/e"};
+  const std::vector<std::string> paths_{"p/a", "p/b", "p/c", "p/d", "p/brief"};
   uint64_t messages_ = 0;
   std::map<uint64_t, Sent> sent_;
   std::map<std::string, Path> known_;

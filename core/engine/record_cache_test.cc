@@ -51,6 +51,26 @@ TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
   EXPECT_EQ(found.bytes, "irst");
 }
 
+TEST(RecordCache, ForgetsGenerationsThatHaveBeenSealed) {
+  RecordCache cache;
+  for (const uint32_t generation : {1, 1, 2, 4}) {
+    cache.push(log_position(generation, static_cast<uint32_t>(cache.bytes())), share("abc"), 100);
+  }
+  cache.drop_through(0);
+  EXPECT_EQ(cache.bytes(), 12u);
+  cache.drop_through(1);
+  EXPECT_EQ(cache.bytes(), 6u);
+  EXPECT_TRUE(cache.find(log_position(1, 3)).bytes.empty());
+  EXPECT_EQ(cache.find(log_position(2, 6)).bytes, "abc");
+  cache.drop_through(3);
+  EXPECT_EQ(cache.bytes(), 3u);
+  cache.drop_through(9);
+  EXPECT_EQ(cache.bytes(), 0u);
+  EXPECT_TRUE(cache.find(log_position(4, 9)).bytes.empty());
+  cache.push(log_position(10, 0), share("abc"), 100);
+  EXPECT_EQ(cache.find(log_position(10, 1)).bytes, "bc");
+}
+
 TEST(RecordCache, AdoptedBytesAreFoundBesideTheLogs) {
   RecordCache cache;
   cache.push(log_position(1, 0), share("from the log"), 1);
