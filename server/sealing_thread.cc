@@ -19,6 +19,9 @@ constexpr Duration kLongestPause = milliseconds(100);
 constexpr Duration kDueInterval = seconds(1);
 constexpr Duration kRetryPause = seconds(1);
 constexpr size_t kDueAtOnce = 1000;
+constexpr Duration kTrimInterval = seconds(5);
+constexpr uint64_t kQuietOps = 1000;         // per interval
+constexpr uint64_t kTrimsAfterSealing = 24;  // streams leave the memory one by one
 
 }  // namespace
 
@@ -30,7 +33,7 @@ SealingThread::~SealingThread() { stop(); }
 void SealingThread::start() {
   const auto state = parts_.catalog.state();
   if (state.ok()) sealed_through_ = state->sealed_through;
-  generation_begun_ = next_due_look_ = retry_at_ = parts_.clock.now();
+  generation_begun_ = next_due_look_ = retry_at_ = next_trim_ = parts_.clock.now();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -64,6 +67,7 @@ void SealingThread::run() {
       bring_due_streams();
     }
     if (now >= retry_at_ && tidy()) continue;
+    trim_memory();
     pause(kLongestPause);
   }
 }
@@ -96,8 +100,19 @@ bool SealingThread::seal_next() {
     log_event(LogLevel::kWarn, "cannot remove a generation that has been sealed",
               {{"generation", next}});
   }
-  malloc_trim(0);
+  trims_left_ = kTrimsAfterSealing;
   return true;
+}
+
+void SealingThread::trim_memory() {
+  const Instant now = parts_.clock.now();
+  if (trims_left_ == 0 || now < next_trim_) return;
+  next_trim_ = now + kTrimInterval;
+  // It holds the allocator's locks: not while there is load.
+  const uint64_t ops = parts_.committer.stats().ops;
+  if (ops - std::exchange(ops_seen_, ops) > kQuietOps) return;
+  --trims_left_;
+  malloc_trim(0);
 }
 
 bool SealingThread::tell_engines(uint32_t generation,

@@ -51,6 +51,8 @@ class SealingThread {
   bool tidy();
   void rotate_if_old();
   void bring_due_streams();
+  // Gives memory that was freed back to the system, when nothing much else is going on.
+  void trim_memory();
   void report(const store::SealError& problem, const char* what);
   // Waits until every engine has taken its part.
   bool tell_engines(uint32_t generation, const std::vector<store::SealedStream>& streams);
@@ -63,6 +65,9 @@ class SealingThread {
   store::Catalog::Due told_{Instant{INT64_MIN}, Incarnation{}};
   Instant next_due_look_;
   Instant retry_at_;
+  Instant next_trim_;
+  uint64_t trims_left_ = 0;  // since something was sealed
+  uint64_t ops_seen_ = 0;
   bool failed_before_ = false;
 
   std::mutex mutex_;

@@ -267,8 +267,8 @@ std::string check_config(const Config& config) {
     return "--max-body-bytes must not be larger than --body-memory";
   }
   if (config.durability != DurabilityMode::kMemory &&
-      config.body_bytes_max > config.generation_bytes * 16) {
-    return "--max-body-bytes must not be larger than 16 generations (--generation-size)";
+      config.body_bytes_max > config.generation_bytes * 1024) {
+    return "--max-body-bytes must not be larger than 1024 generations (--generation-size)";
   }
   return "";
 }
