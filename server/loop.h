@@ -27,6 +27,7 @@
 #include "server/config/config.h"
 #include "server/http/connection.h"
 #include "server/mailbox.h"
+#include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/reader_pool.h"
 #include "store/committer.h"
@@ -39,7 +40,8 @@ class Loop;
 
 // What all loops share. Set up before the first of them runs.
 struct LoopShared {
-  LoopShared(const Config& the_config, Clock& the_clock) : config(the_config), clock(the_clock) {}
+  LoopShared(const Config& the_config, Clock& the_clock)
+      : config(the_config), clock(the_clock), answer_memory(the_config.answer_memory_bytes) {}
 
   const Config& config;
   Clock& clock;
@@ -51,6 +53,7 @@ struct LoopShared {
   std::atomic<bool> log_healthy{true};
   std::atomic<uint64_t> connections{0};
   std::atomic<uint64_t> body_memory{0};
+  MemoryBudget answer_memory;
   size_t next_loop = 0;              // for the next connection; the accepting thread's
   std::function<void()> on_drained;  // by each loop, once, on its thread
 };
@@ -89,6 +92,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   Instant now() override { return now_; }
   InboxPool& inboxes() override { return inboxes_; }
   TextPool& texts() override { return texts_; }
+  AnswerMemory& answer_memory() override { return answer_memory_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
   bool charge_body(uint64_t bytes) override;
@@ -164,6 +168,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   LoopCounters counters_;
   InboxPool inboxes_;
   TextPool texts_;
+  AnswerMemory answer_memory_{shared_.answer_memory};
   ResponseWriter writer_;
   std::string path_scratch_;
   std::string origin_scratch_;

@@ -17,8 +17,8 @@ using prometheus::MetricType;
 namespace {
 
 constexpr std::string_view kDropNames[kDropReasonCount] = {
-    "head_timeout", "body_timeout",         "idle_timeout", "write_timeout",
-    "bad_request",  "too_many_connections", "body_memory",  "client_gone"};
+    "head_timeout",         "body_timeout", "idle_timeout",  "write_timeout", "bad_request",
+    "too_many_connections", "body_memory",  "answer_memory", "client_gone"};
 
 class Families {
  public:
@@ -177,8 +177,11 @@ std::string render_metrics(const MetricsInput& input) {
                    sum(input, &LoopCounters::answered_bytes));
   families.counter("ds_sse_frames_total", "SSE frames handed to readers.",
                    sum(input, &LoopCounters::sse_frames));
-  families.gauge("ds_body_memory_bytes", "Memory of request bodies being received.",
+  families.gauge("ds_body_memory_bytes", "Memory of requests, until they are answered.",
                  input.body_memory_bytes);
+  families.gauge("ds_answer_memory_bytes",
+                 "Memory of answers that clients have not taken yet, and of disk reads for them.",
+                 input.answer_memory_bytes);
   add_drops(families, input);
   add_engines(families, input);
   add_commits(families, input);

@@ -55,6 +55,7 @@ struct MetricsInput {
   const store::OpLog* log = nullptr;
   bool log_healthy = true;
   uint64_t body_memory_bytes = 0;
+  uint64_t answer_memory_bytes = 0;
 };
 
 // The Prometheus text format.

@@ -2,8 +2,12 @@
 // requests.
 //
 // Requests of a pipeline overlap only if none could tell: reads beside reads, appends beside
-// appends of one engine; anything else waits for what came before it. An SSE response holds the
+// appends of one engine; anything else waits for what came before it, and everything waits while
+// more than a small bound of answers is queued or may be on its way. An SSE response holds the
 // connection until it ends.
+//
+// A connection whose client is gone lives on, without a socket, until the writes that it has handed
+// over are answered: until then their bodies are in memory, and count.
 //
 // Owned by its Loop; everything happens on the loop's thread. The socket is non-blocking and is
 // watched edge-triggered for both directions all its life, so that waiting costs no system call:
@@ -29,6 +33,9 @@ struct Peer {
 
 class Connection {
  public:
+  // Bytes of answers, queued or on their way, beyond which a pipeline waits.
+  static constexpr uint64_t kAnswersAheadMax = 1 << 20;
+
   // Takes the socket. `id_base` is the RequestId of this slot with serial 0; serials go on from
   // `first_serial`.
   Connection(ConnectionHost& host, int socket, Peer peer, uint32_t slot, uint64_t id_base,
@@ -92,6 +99,8 @@ class Connection {
     bool head_only = false;
     bool http11 = true;
     bool close = false;
+    uint64_t body_charged = 0;    // bytes that count until it is answered
+    uint64_t answer_guessed = 0;  // bytes that its answer may have
     Instant started;
     std::string request_id;                                    // the client's, to echo
     std::unique_ptr<wire::Response> answer;                    // ready, but not its turn yet
@@ -118,12 +127,14 @@ class Connection {
   bool begin_body();
   bool step_body();
   bool grow_body(uint64_t bytes);
+  void earn_time(size_t bytes);
   void release_body();
   void release_inbox();
   void reject(wire::ErrorCode code, DropReason reason);
 
   // connection_dispatch.cc: requests to engines
   Overlap overlap_of(const RequestHead& head) const;
+  uint64_t answers_ahead() const;
   bool may_start() const;
   void dispatch();
   void dispatch_stream(uint32_t serial);
@@ -139,10 +150,19 @@ class Connection {
   void emit_ready_answers();
   void finish_request(const InFlight& request, uint16_t status, uint64_t body_bytes);
   void pop_front();
+  void release_charge(InFlight& request);
   void flush();
+
+  // connection.cc: time, and the end
   void settle();
   void mark_dirty();
   Instant deadline() const;
+  bool client_gone() const;
+  bool waits_for_memory() const { return sse_.open && sse_.ready_due && out_.empty(); }
+  Instant poll_given_up_at() const;
+  uint64_t system_unsent() const;
+  bool client_takes();
+  void forget(InFlight& request);
   void close_or_linger();
   void close_now();
 
@@ -154,7 +174,8 @@ class Connection {
   Phase phase_ = Phase::kHead;
   bool readable_ = true;
   bool hung_up_ = false;      // the peer has closed at least its side
-  bool input_ended_ = false;  // and we have read to the end
+  bool torn_ = false;         // and takes nothing any more
+  bool input_ended_ = false;  // we have read to the end
   bool writable_ = true;
   bool dirty_ = false;
   bool closing_ = false;  // no further request; close when all is sent
@@ -165,7 +186,10 @@ class Connection {
   std::unique_ptr<Inbox> inbox_;
   OutputQueue out_;
   Instant phase_began_;
-  Instant blocked_since_;  // the last time that the socket took something
+  Instant hung_up_at_;
+  Instant body_due_;            // of a body being received: when it has been too slow
+  Instant blocked_since_;       // the last time that the client took something
+  uint64_t system_unsent_ = 0;  // at that time: system_unsent(), or 0
   uint64_t discarded_ = 0;
   Peer peer_;
 };

@@ -8,20 +8,16 @@ namespace ds::server {
 
 namespace {
 
-constexpr uint64_t kOutputHighWater = 1 << 20;
+// What a write costs beside its body while it waits for its commit, roughly.
+constexpr uint64_t kWriteBytes = 512;
 constexpr std::string_view kReadMethods = "GET, HEAD, OPTIONS";
-
-// Whether a read may wait for data. Escapes could spell it in other ways.
-bool may_be_live(std::string_view query) {
-  return query.find("live") != std::string_view::npos || query.find('%') != std::string_view::npos;
-}
 
 }  // namespace
 
 Connection::Overlap Connection::overlap_of(const RequestHead& head) const {
   switch (head.text.method) {
     case wire::Method::kGet:
-      return may_be_live(inbox_->target.query) ? Overlap::kNone : Overlap::kReads;
+      return asks_for_live(inbox_->target.query) ? Overlap::kNone : Overlap::kReads;
     case wire::Method::kHead:
       return Overlap::kReads;
     case wire::Method::kPost:
@@ -31,9 +27,18 @@ Connection::Overlap Connection::overlap_of(const RequestHead& head) const {
   }
 }
 
+// Bytes of answers that are queued or, as far as can be guessed, on their way.
+uint64_t Connection::answers_ahead() const {
+  uint64_t bytes = out_.bytes();
+  for (const InFlight& request : in_flight_) {
+    bytes += request.answer != nullptr ? request.answer->body_bytes() : request.answer_guessed;
+  }
+  return bytes;
+}
+
 // Whether the request at the front of the inbox may begin beside those in flight.
 bool Connection::may_start() const {
-  if (out_.bytes() > kOutputHighWater) return false;
+  if (answers_ahead() > kAnswersAheadMax) return false;
   if (in_flight_.empty()) return true;
   if (in_flight_.size() >= host_.config().pipeline_max) return false;
   const InFlight& last = in_flight_.back();
@@ -69,12 +74,27 @@ void Connection::dispatch() {
     request.log =
         std::make_unique<std::pair<std::string, std::string>>(head.method, inbox.target.path);
   }
+  const bool is_write = head.text.method == wire::Method::kPost ||
+                        head.text.method == wire::Method::kPut ||
+                        head.text.method == wire::Method::kDelete;
+  bool affordable = true;
+  if (is_write) {
+    const uint64_t more = kWriteBytes + (inbox.body_in_place ? request_body().size() : 0);
+    affordable = host_.charge_body(more);
+    request.body_charged = std::exchange(inbox.body_charged, 0) + (affordable ? more : 0);
+  }
+  if (request.overlap == Overlap::kReads && !request.head_only) {
+    request.answer_guessed = host_.config().chunk_bytes_max;
+  }
   const uint32_t serial = request.serial;
   if (request.close) closing_ = true;
   continue_due_ = false;
   in_flight_.push_back(std::move(request));
 
-  if (head.text.method == wire::Method::kOptions && inbox.route != Route::kNone) {
+  if (!affordable) {
+    host_.dropped(DropReason::kBodyMemory);
+    answer(serial, wire::error_response(wire::ErrorCode::kOverloaded), {});
+  } else if (head.text.method == wire::Method::kOptions && inbox.route != Route::kNone) {
     answer_options();
   } else if (inbox.route == Route::kStream) {
     dispatch_stream(serial);
@@ -104,10 +124,14 @@ void Connection::dispatch_stream(uint32_t serial) {
     build_origin(host_.origin_scratch(), head, inbox.target.authority, peer_.trusted);
     text.origin = host_.origin_scratch();
   }
+  if (text.method == wire::Method::kGet && host_.answer_memory().exhausted()) {
+    host_.dropped(DropReason::kAnswerMemory);
+    return answer(serial, wire::error_response(wire::ErrorCode::kOverloaded), {});
+  }
   InFlight& request = in_flight_.back();
   request.owner = static_cast<uint8_t>(host_.owner_of(*path));
   request.submitted = true;
-  request.live = text.method == wire::Method::kGet && may_be_live(text.query);
+  request.live = text.method == wire::Method::kGet && asks_for_live(text.query);
   host_.submit(id_of(request), request.owner, text);
 }
 

@@ -8,6 +8,7 @@
 #include "core/engine/actions.h"
 #include "core/wire/request.h"
 #include "server/config/config.h"
+#include "server/http/answer_memory.h"
 #include "server/http/inbox.h"
 #include "server/http/output_queue.h"
 #include "server/http/response_writer.h"
@@ -37,9 +38,10 @@ enum class DropReason : uint8_t {
   kBadRequest,
   kTooManyConnections,
   kBodyMemory,
+  kAnswerMemory,
   kClientGone,
 };
-inline constexpr size_t kDropReasonCount = 8;
+inline constexpr size_t kDropReasonCount = 9;
 
 class ConnectionHost {
  public:
@@ -49,10 +51,12 @@ class ConnectionHost {
   virtual Instant now() = 0;
   virtual InboxPool& inboxes() = 0;
   virtual TextPool& texts() = 0;
+  virtual AnswerMemory& answer_memory() = 0;
   virtual ResponseWriter& writer() = 0;
   // The server is shutting down: no request after the ones in flight.
   virtual bool draining() const = 0;
-  // Takes `bytes` more of the memory for bodies, or says that there is none left.
+  // Takes `bytes` more of the memory for bodies, from their arrival until their requests are
+  // answered, or says that there is none left.
   virtual bool charge_body(uint64_t bytes) = 0;
   virtual void release_body(uint64_t bytes) = 0;
   // Scratch for one call: canonical path and origin.

@@ -3,22 +3,22 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "server/http/connection.h"
 
 namespace ds::server {
 
 namespace {
-constexpr size_t kBytesPerTurn = 1 << 20;       // read from one connection before others get theirs
-constexpr uint64_t kOutputHighWater = 1 << 20;  // unsent bytes at which no request is read
-constexpr uint64_t kDiscardMax = 4 << 20;       // of a refused request, before it is cut off
+constexpr size_t kBytesPerTurn = 1 << 20;  // read from one connection before others get theirs
+constexpr uint64_t kDiscardMax = 4 << 20;  // of a refused request, before it is cut off
 constexpr size_t kBodyStep = 64 << 10;
 }  // namespace
 
 bool Connection::can_read() const {
   if (input_ended_) return false;
   if (phase_ == Phase::kLingering || phase_ == Phase::kBody) return true;
-  if (closing_ || out_.bytes() > kOutputHighWater) return false;
+  if (closing_ || out_.bytes() > kAnswersAheadMax) return false;
   if (inbox_ == nullptr) return true;
   if (phase_ == Phase::kReady) return inbox_->room() > 0;  // a parsed head must not move
   return inbox_->end - inbox_->begin < inbox_->capacity;
@@ -34,8 +34,9 @@ void Connection::read_input() {
     taken += bytes;
     if (taken >= kBytesPerTurn) return;  // settle() asks for another turn
   }
-  // Nobody is there to read a live answer, and there is no room to find that out by reading.
-  if (hung_up_ && !is_closed() && !can_read() && !in_flight_.empty() && in_flight_.back().live) {
+  // Nobody takes answers any more, and there is no room to find that out by reading.
+  if (torn_ && !is_closed() && !can_read()) {
+    if (!in_flight_.empty()) host_.dropped(DropReason::kClientGone);
     close_now();
   }
 }
@@ -77,12 +78,22 @@ size_t Connection::read_once() {
   // A short read has emptied the socket; what comes later makes a new edge. An end that has been
   // signalled already makes none.
   if (bytes < room && !hung_up_) readable_ = false;
+  if (phase_ == Phase::kBody) earn_time(bytes);
   if (direct) {
     inbox.body.added(bytes);
   } else {
     inbox.end += bytes;
   }
   return bytes;
+}
+
+// A steady sender is never cut off; a trickle is, and so is one that was quick and has stopped.
+void Connection::earn_time(size_t bytes) {
+  const Config& config = host_.config();
+  const uint64_t earned_us =
+      bytes * uint64_t{1000000} / std::max<uint64_t>(config.body_min_rate, 1);
+  body_due_ = std::min(body_due_ + Duration{static_cast<int64_t>(earned_us)},
+                       host_.now() + config.body_timeout);
 }
 
 void Connection::discard_input() {
@@ -99,14 +110,12 @@ void Connection::discard_input() {
   }
 }
 
-// The client has closed its side. It may still wait for answers, but not for live data.
+// The client has closed its side. It may still wait for answers, but not for live data: settle()
+// and on_deadline() see to that.
 void Connection::on_end_of_input() {
   readable_ = false;
   input_ended_ = true;
-  if (!in_flight_.empty() && in_flight_.back().live) {
-    host_.dropped(DropReason::kClientGone);
-    return close_now();
-  }
+  if (!std::exchange(hung_up_, true)) hung_up_at_ = host_.now();
   if (in_flight_.empty() && phase_ != Phase::kReady && out_.empty()) close_now();
 }
 
@@ -188,7 +197,7 @@ bool Connection::begin_request() {
 bool Connection::begin_body() {
   Inbox& inbox = *inbox_;
   phase_ = Phase::kBody;
-  phase_began_ = host_.now();
+  body_due_ = host_.now() + host_.config().body_timeout;
   continue_due_ = inbox.parser.head().expects_continue && inbox.empty();
   if (inbox.parser.head().chunked) {
     inbox.chunks = ChunkDecoder(host_.config().body_bytes_max);

@@ -27,7 +27,7 @@ void Connection::append_chunk(std::string& out, std::string_view frame) {
 
 void Connection::open_sse(uint32_t serial, const wire::Response& head, Position position) {
   InFlight* request = find(serial);
-  if (request == nullptr) return;
+  if (request == nullptr || is_closed()) return;
   // A read that may be live never overlaps, so it is at the front.
   if (request != &in_flight_.front()) return close_now();
   request->live = true;
@@ -57,7 +57,8 @@ void Connection::send_sse(uint32_t serial, const SseFrame& frame) {
   if (!frame.pulled && !out_.empty()) {
     // Nothing has to keep a connection alive that has not even taken what it was sent.
     if (bytes.starts_with(':')) return;
-    const uint64_t bound = host_.config().sse_queue_bytes;
+    const bool pressed = host_.answer_memory().exhausted();
+    const uint64_t bound = pressed ? 0 : host_.config().sse_queue_bytes;
     const bool advances = frame.begin != frame.end;
     if (advances && out_.bytes() + bytes.size() > bound) flush();
     if (is_closed()) return;

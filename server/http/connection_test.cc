@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/config/load.h"
@@ -37,6 +38,7 @@ class FakeHost : public ConnectionHost {
   Instant now() override { return now_; }
   InboxPool& inboxes() override { return inboxes_; }
   TextPool& texts() override { return texts_; }
+  AnswerMemory& answer_memory() override { return answer_memory_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
   bool charge_body(uint64_t bytes) override {
@@ -73,6 +75,8 @@ class FakeHost : public ConnectionHost {
   Config config_;
   InboxPool inboxes_;
   TextPool texts_;
+  MemoryBudget answer_budget_{config_.answer_memory_bytes};
+  AnswerMemory answer_memory_{answer_budget_};
   ResponseWriter writer_;
   std::string path_, origin_;
   Instant now_{1767323045000000};
@@ -170,8 +174,9 @@ TEST_F(ConnectionTest, HowARequestIsCutDoesNotMatter) {
       EXPECT_EQ(request.query, "x=y");
       EXPECT_EQ(request.body, "abcde");
       EXPECT_EQ(request.content_type, "text/plain");
-      EXPECT_EQ(host->body_bytes_, 0u);
+      EXPECT_GE(host->body_bytes_, 5u);
       answer(0, 204);
+      EXPECT_EQ(host->body_bytes_, 0u);
       EXPECT_TRUE(receive().starts_with("HTTP/1.1 204 No Content\r\n"));
       connection.reset();
       ::close(client);
@@ -181,7 +186,7 @@ TEST_F(ConnectionTest, HowARequestIsCutDoesNotMatter) {
 }
 
 TEST_F(ConnectionTest, PipelinedReadsOverlapAndAreAnsweredInOrder) {
-  open();
+  open({{"max-chunk-bytes", {"64KiB"}}});
   send(get("a") + get("b") + get("c"));
   ASSERT_EQ(host->submitted.size(), 3u);
   answer(2, 200, "third");
@@ -219,7 +224,7 @@ TEST_F(ConnectionTest, AReadWaitsForTheWriteBeforeIt) {
 }
 
 TEST_F(ConnectionTest, APipelineHasABound) {
-  open({{"max-pipeline", {"2"}}});
+  open({{"max-pipeline", {"2"}}, {"max-chunk-bytes", {"64KiB"}}});
   send(get("a") + get("a") + get("a") + get("a"));
   EXPECT_EQ(host->submitted.size(), 2u);
   answer(0, 200);
@@ -271,6 +276,96 @@ TEST_F(ConnectionTest, BodiesShareABudget) {
   EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kBodyMemory});
 }
 
+TEST_F(ConnectionTest, ABodyCountsUntilItsRequestIsAnswered) {
+  open();
+  send(post("a", std::string(100000, 'x')) + post("a", std::string(1000, 'y')) + get("a"));
+  ASSERT_EQ(host->submitted.size(), 2u);
+  EXPECT_GE(host->body_bytes_, 101000u);
+  answer(1, 204);  // not its turn yet, but its record is in the log
+  EXPECT_GE(host->body_bytes_, 100000u);
+  EXPECT_LT(host->body_bytes_, 101000u);
+  answer(0, 204);
+  EXPECT_EQ(host->body_bytes_, 0u);
+  EXPECT_EQ(host->submitted.size(), 3u);
+}
+
+TEST_F(ConnectionTest, AWriteWithoutMemoryForItIsRefusedAndTheNextIsNot) {
+  open({{"max-body-bytes", {"1MiB"}}, {"body-memory", {"1MiB"}}});
+  host->body_bytes_ = 1 << 20;
+  send(post("a", "x"));
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(host->submitted.empty());
+  EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kBodyMemory});
+  host->body_bytes_ = 0;
+  send(post("a", "x"));
+  EXPECT_EQ(host->submitted.size(), 1u);
+}
+
+TEST_F(ConnectionTest, TheBodiesOfAClientThatHasGoneCountUntilTheyAreAnswered) {
+  open();
+  send(post("a", std::string(100000, 'x')) + post("a", "y"));
+  ASSERT_EQ(host->submitted.size(), 2u);
+  ::close(std::exchange(client, -1));
+  turn(EPOLLIN | EPOLLRDHUP | EPOLLHUP);
+  connection->abandon();
+  EXPECT_TRUE(connection->is_closed());
+  EXPECT_FALSE(host->closed_) << "it has to stay for the answers";
+  EXPECT_TRUE(host->gone.empty());
+  EXPECT_GE(host->body_bytes_, 100001u);
+  answer(0, 204);
+  EXPECT_FALSE(host->closed_);
+  EXPECT_LT(host->body_bytes_, 100000u);
+  answer(1, 204);
+  EXPECT_TRUE(host->closed_);
+  EXPECT_EQ(host->body_bytes_, 0u);
+}
+
+TEST_F(ConnectionTest, NoReadIsBegunWhileTheAnswersBeforeItAreNotTaken) {
+  open();
+  const std::string large(5000000, 'x');
+  send(get("a") + get("b") + get("c") + get("d"));
+  EXPECT_EQ(host->submitted.size(), 2u) << "as many as a chunk each may be on their way";
+  answer(0, 200, large);
+  answer(1, 200, large);
+  EXPECT_EQ(host->submitted.size(), 2u);
+  while (host->submitted.size() < 4) {
+    ASSERT_FALSE(receive().empty());
+    turn(EPOLLOUT);
+  }
+}
+
+TEST_F(ConnectionTest, WhatAClientDoesNotTakeCountsAsAnswerMemory) {
+  open();
+  const std::string large(5000000, 'x');
+  send(get("a"));
+  answer(0, 200, large);
+  EXPECT_GE(host->answer_budget_.used(), large.size());
+  while (!receive().empty()) turn(EPOLLOUT);
+  EXPECT_EQ(host->answer_budget_.used(), 0u);
+  send(get("a"));
+  answer(1, 200, large);
+  EXPECT_GE(host->answer_budget_.used(), large.size());
+  connection->abandon();
+  EXPECT_EQ(host->answer_budget_.used(), 0u);
+}
+
+TEST_F(ConnectionTest, ReadsAreRefusedOnceAnswerMemoryIsUsedUpAndWritesAreNot) {
+  open();
+  host->answer_budget_.charge(uint64_t{256} << 20);
+  send(get("a") + get("a?offset=-1&live=sse") + post("a", "x"));
+  const std::string text = receive();
+  EXPECT_EQ(count(text, "HTTP/1.1 503 Service Unavailable\r\n"), 2u);
+  EXPECT_EQ(count(text, "\r\nRetry-After: "), 2u);
+  ASSERT_EQ(host->submitted.size(), 1u);
+  EXPECT_EQ(host->submitted[0].method, wire::Method::kPost);
+  EXPECT_EQ(host->drops,
+            (std::vector<DropReason>{DropReason::kAnswerMemory, DropReason::kAnswerMemory}));
+  answer(0, 204);
+  host->answer_budget_.release(1);
+  send(get("a"));
+  EXPECT_EQ(host->submitted.size(), 2u);
+}
+
 TEST_F(ConnectionTest, AHalfClosedClientGetsItsAnswer) {
   open();
   send(post("a", "x"));
@@ -282,12 +377,47 @@ TEST_F(ConnectionTest, AHalfClosedClientGetsItsAnswer) {
   EXPECT_TRUE(host->closed_);
 }
 
-TEST_F(ConnectionTest, ALiveReaderThatHasGoneIsReported) {
+TEST_F(ConnectionTest, AHalfClosedClientGetsItsReadHoweverItsQueryIsSpelt) {
+  for (const char* query : {"offset=%2D1", "cursor=live"}) {
+    open();
+    const std::string request = get(std::string("a?") + query);
+    ASSERT_EQ(::send(client, request.data(), request.size(), 0),
+              static_cast<ssize_t>(request.size()));
+    ::shutdown(client, SHUT_WR);
+    turn(EPOLLIN | EPOLLRDHUP);
+    ASSERT_EQ(host->submitted.size(), 1u);
+    host->now_ = host->now_ + seconds(60);
+    connection->on_deadline();
+    turn();
+    answer(0, 200, "data");
+    EXPECT_TRUE(receive().ends_with("data"));
+    connection.reset();
+    ::close(std::exchange(client, -1));
+  }
+}
+
+TEST_F(ConnectionTest, AHalfClosedClientGetsALongPollThatNeedNotWait) {
+  open();
+  send(get("a?offset=-1&live=long-poll"));
+  ::shutdown(client, SHUT_WR);
+  turn(EPOLLIN | EPOLLRDHUP);
+  ASSERT_FALSE(host->closed_);
+  answer(0, 200, "data");
+  EXPECT_TRUE(receive().ends_with("data"));
+  EXPECT_TRUE(host->closed_);
+  EXPECT_TRUE(host->gone.empty());
+}
+
+TEST_F(ConnectionTest, ALongPollThatWaitsForAClientThatHasGoneIsReported) {
   open();
   send(get("a?offset=-1&live=long-poll"));
   ASSERT_EQ(host->submitted.size(), 1u);
   ::shutdown(client, SHUT_WR);
   turn(EPOLLIN | EPOLLRDHUP);
+  EXPECT_FALSE(host->closed_);
+  EXPECT_EQ(host->deadline, host->now_ + seconds(1));
+  host->now_ = host->deadline;
+  connection->on_deadline();
   EXPECT_TRUE(host->closed_);
   ASSERT_EQ(host->gone.size(), 1u);
   EXPECT_EQ(host->gone[0], host->submitted[0].id);
@@ -305,6 +435,7 @@ TEST_F(ConnectionTest, DeadlinesFollowTheStateOfTheConnection) {
   EXPECT_EQ(host->deadline, kNever);  // the engine's turn
   answer(0, 200);
   EXPECT_EQ(host->deadline, start + seconds(75));
+  EXPECT_FALSE(receive().empty());
   host->now_ = host->deadline;
   connection->on_deadline();
   EXPECT_TRUE(host->closed_);
@@ -322,10 +453,72 @@ TEST_F(ConnectionTest, ASlowHeadIsAnswered408) {
 TEST_F(ConnectionTest, ABodyEarnsTimeByArriving) {
   open();
   const Instant start = host->now_;
-  send("POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+  send("POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
   EXPECT_EQ(host->deadline, start + seconds(30));
+  host->now_ = start + seconds(20);
   send(std::string(40960, 'x'));
   EXPECT_EQ(host->deadline, start + seconds(40));  // 4 KiB a second
+  send(std::string(100000, 'x'));
+  EXPECT_EQ(host->deadline, start + seconds(50)) << "what was quick must not stop for longer";
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  turn();
+  EXPECT_TRUE(receive().starts_with("HTTP/1.1 408 "));
+  EXPECT_EQ(host->body_bytes_, 0u);
+}
+
+TEST_F(ConnectionTest, ABodyBehindALongAnswerHasNoMoreTimeThanOthers) {
+  open();
+  send(get("a?offset=-1&live=long-poll") +
+       "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
+  EXPECT_GT(host->body_bytes_, 0u);
+  EXPECT_EQ(host->deadline, host->now_ + seconds(30));
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  turn();
+  EXPECT_EQ(host->body_bytes_, 0u);
+  answer(0, 200, "data");
+  const std::string text = receive();
+  EXPECT_LT(text.find("data"), text.find("HTTP/1.1 408 "));
+}
+
+TEST_F(ConnectionTest, AClientThatIsStillReadingIsNotIdle) {
+  open({{"write-timeout", {"1h"}}});
+  send(get("a"));
+  answer(0, 200, std::string(5000000, 'x'));
+  const Instant start = host->now_;
+  EXPECT_EQ(host->deadline, start + seconds(3600));
+  host->now_ = start + seconds(100);
+  while (host->answer_budget_.used() > 0) {
+    ASSERT_FALSE(receive().empty());
+    turn(EPOLLOUT);
+  }
+  EXPECT_EQ(host->deadline, host->now_ + seconds(75));
+  receive();
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  EXPECT_TRUE(host->closed_);
+  EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kIdleTimeout});
+}
+
+TEST_F(ConnectionTest, AReaderThatTakesLittleAtATimeIsNotStuck) {
+  open();
+  send(get("a"));
+  answer(0, 200, std::string(5000000, 'x'));
+  std::string taken(60000, ' ');
+  for (int i = 0; i < 5; ++i) {
+    // No event: the socket is not writable before much more has been taken.
+    ASSERT_GT(::recv(client, taken.data(), taken.size(), 0), 0);
+    host->now_ = host->now_ + seconds(30);
+    connection->on_deadline();
+    turn();
+    ASSERT_FALSE(host->closed_) << i;
+    EXPECT_EQ(host->deadline, host->now_ + seconds(30));
+  }
+  host->now_ = host->now_ + seconds(30);
+  connection->on_deadline();
+  EXPECT_TRUE(host->closed_);
+  EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kWriteTimeout});
 }
 
 TEST_F(ConnectionTest, DrainingEndsIdleConnectionsAndFinishesOthers) {
@@ -431,6 +624,39 @@ TEST_F(SseTest, HeartbeatsDoNotQueueUpBehindWhatIsUnsent) {
   for (std::string part; !(part = receive()).empty(); turn(EPOLLOUT)) text += part;
   EXPECT_EQ(count(text, "heartbeat"), 0u);
   EXPECT_TRUE(host->lagging.empty());
+}
+
+TEST_F(SseTest, AReaderThatHasGoneIsNoticedBehindAnything) {
+  for (const char* behind :
+       {"", "\x01garbage\r\n\r\n", "GET /v1/stream/b HTTP/1.1\r\nHost: h\r\n\r\n"}) {
+    open_sse();
+    send(behind);
+    EXPECT_FALSE(host->closed_);
+    ::shutdown(client, SHUT_WR);
+    turn(EPOLLIN | EPOLLRDHUP);
+    EXPECT_TRUE(host->closed_) << behind;
+    EXPECT_EQ(host->gone.size(), 1u) << behind;
+    connection.reset();
+    ::close(std::exchange(client, -1));
+  }
+}
+
+TEST_F(SseTest, AReaderWaitsForWhatIsNextUntilThereIsMemoryForIt) {
+  open_sse();
+  host->answer_budget_.charge(uint64_t{256} << 20);
+  frame("pulled", 0, 1, true);
+  turn();
+  EXPECT_EQ(host->ready, 0);
+  EXPECT_LT(host->deadline, host->now_ + seconds(1));
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  turn();
+  EXPECT_EQ(host->ready, 0);
+  host->answer_budget_.release(1);
+  host->now_ = host->deadline;
+  connection->on_deadline();
+  turn();
+  EXPECT_EQ(host->ready, 1);
 }
 
 TEST_F(SseTest, AReaderThatTakesNothingIsEnded) {

@@ -51,6 +51,11 @@ void Connection::respond_text(uint32_t serial, std::string_view content_type, st
 void Connection::answer(uint32_t serial, wire::Response&& response, std::string_view allow) {
   InFlight* request = find(serial);
   if (request == nullptr || request->answer != nullptr) return;
+  if (is_closed()) {
+    if (request->body_charged > 0) forget(*request);
+    return;
+  }
+  release_charge(*request);
   if (request != &in_flight_.front() || sse_.open) {
     request->answer = std::make_unique<wire::Response>(std::move(response));
     return;
@@ -100,7 +105,13 @@ void Connection::finish_request(const InFlight& request, uint16_t status, uint64
   host_.answered(answered);
 }
 
+void Connection::release_charge(InFlight& request) {
+  if (request.body_charged > 0) host_.release_body(request.body_charged);
+  request.body_charged = 0;
+}
+
 void Connection::pop_front() {
+  release_charge(in_flight_.front());
   in_flight_.erase(in_flight_.begin());
   if (in_flight_.empty()) phase_began_ = host_.now();
 }
@@ -110,11 +121,15 @@ void Connection::flush() {
   bool progress = false;
   switch (out_.send(socket_, &progress)) {
     case OutputQueue::Sent::kAll:
+      // The client has all that it asked for: from now on it is idle.
+      if (in_flight_.empty()) phase_began_ = host_.now();
+      system_unsent_ = 0;
       return;
     case OutputQueue::Sent::kBlocked:
       writable_ = false;
       // Blocked until now means that it has just begun, or that something went out.
       blocked_since_ = host_.now();
+      system_unsent_ = system_unsent();
       return;
     case OutputQueue::Sent::kBroken:
       if (!in_flight_.empty()) host_.dropped(DropReason::kClientGone);

@@ -115,12 +115,13 @@ void OutputQueue::consume(size_t bytes) {
     piece.size -= taken;
     bytes -= taken;
     if (piece.size > 0) break;
-    piece.owner.reset();
+    finish(piece);
     ++first_;
   }
   // A queue that never runs empty must not keep what it has sent.
   if (first_ > 64 && first_ * 2 > pieces_.size()) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(first_));
+    held_ = held_ > first_ ? held_ - first_ : 0;
     first_ = 0;
   }
   if (text_begin_ > (16 << 10) && text_begin_ * 2 > text_.size()) {
@@ -129,7 +130,29 @@ void OutputQueue::consume(size_t bytes) {
   }
 }
 
+void OutputQueue::finish(Piece& piece) {
+  if (piece.held) memory_.drop(piece.owner);
+  piece.held = false;
+  piece.owner.reset();
+}
+
+void OutputQueue::hold() {
+  for (held_ = std::max(held_, first_); held_ < pieces_.size(); ++held_) {
+    Piece& piece = pieces_[held_];
+    if (piece.owner == nullptr) continue;
+    memory_.hold(piece.owner);
+    piece.held = true;
+  }
+  if (text_.size() > text_held_) memory_.charge(text_.size() - text_held_);
+  if (text_.size() < text_held_) memory_.release(text_held_ - text_.size());
+  text_held_ = text_.size();
+}
+
 void OutputQueue::clear() {
+  for (size_t i = first_; i < pieces_.size(); ++i) finish(pieces_[i]);
+  if (text_held_ > 0) memory_.release(text_held_);
+  text_held_ = 0;
+  held_ = 0;
   if (text_.capacity() >= kTextBytesReserved) pool_.give(std::exchange(text_, std::string()));
   text_begin_ = 0;
   if (pieces_.capacity() > 16) {

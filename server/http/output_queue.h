@@ -1,7 +1,8 @@
 // What a connection still has to send, in order: copied text and shared slices, written with
 // gathered, non-blocking writes.
 //
-// An empty queue holds no memory: its text buffer comes from and goes back to the loop's pool.
+// An empty queue holds no memory: its text buffer comes from and goes back to the loop's pool. What
+// a queue cannot send at once counts as answer memory.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "core/base/slice.h"
+#include "server/http/answer_memory.h"
 
 namespace ds::server {
 
@@ -27,7 +29,10 @@ class TextPool {
 
 class OutputQueue {
  public:
-  explicit OutputQueue(TextPool& pool) : pool_(pool) {}
+  OutputQueue(TextPool& pool, AnswerMemory& memory) : pool_(pool), memory_(memory) {}
+  ~OutputQueue() { clear(); }
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
 
   bool empty() const { return bytes_ == 0; }
   uint64_t bytes() const { return bytes_; }
@@ -48,6 +53,9 @@ class OutputQueue {
   // Writes what the socket takes. `*progress` tells whether that was anything.
   Sent send(int socket, bool* progress);
 
+  // What is queued now will have to wait: charges for it, until it has been sent or cleared.
+  void hold();
+
   void clear();
 
  private:
@@ -56,15 +64,20 @@ class OutputQueue {
     SharedBytes owner;
     const char* data;
     size_t size;
+    bool held = false;
   };
   void consume(size_t bytes);
+  void finish(Piece& piece);
 
   TextPool& pool_;
+  AnswerMemory& memory_;
   std::string text_;
-  size_t text_begin_ = 0;  // of what has not been sent
-  size_t text_mark_ = 0;   // of the text being appended
+  uint64_t text_held_ = 0;  // bytes charged for text_
+  size_t text_begin_ = 0;   // of what has not been sent
+  size_t text_mark_ = 0;    // of the text being appended
   std::vector<Piece> pieces_;
   size_t first_ = 0;  // of the pieces that have not been sent
+  size_t held_ = 0;   // pieces before this one have been held, or sent
   uint64_t bytes_ = 0;
 };
 

@@ -34,6 +34,43 @@ std::optional<Target> split_target(wire::Method method, std::string_view target)
   return result;
 }
 
+namespace {
+
+// The value of a hexadecimal digit, or -1.
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const int lower = c | 0x20;
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Whether a query component stands for `name`, with escapes or without.
+bool spells(std::string_view component, std::string_view name) {
+  for (const char wanted : name) {
+    if (component.empty()) return false;
+    int c = component.front();
+    size_t used = 1;
+    if (c == '%' && component.size() >= 3) {
+      c = hex_value(component[1]) * 16 + hex_value(component[2]);
+      used = 3;
+    }
+    if (c != wanted) return false;
+    component.remove_prefix(used);
+  }
+  return component.empty();
+}
+
+}  // namespace
+
+bool asks_for_live(std::string_view query) {
+  while (!query.empty()) {
+    const size_t separator = query.find('&');
+    const std::string_view parameter = query.substr(0, separator);
+    query = separator == std::string_view::npos ? std::string_view() : query.substr(separator + 1);
+    if (spells(parameter.substr(0, parameter.find('=')), "live")) return true;
+  }
+  return false;
+}
+
 std::string_view route_name(Route route) {
   static constexpr std::string_view kNames[kRouteCount] = {"stream",  "health", "ready",
                                                            "metrics", "any",    "none"};

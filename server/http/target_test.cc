@@ -36,6 +36,17 @@ TEST(Target, OthersAreRefused) {
   EXPECT_FALSE(split_target(wire::Method::kPut, "http://" + std::string(256, 'h') + "/"));
 }
 
+TEST(Target, ALiveModeIsKnownByItsParameterAlone) {
+  for (const char* query : {"live=sse", "offset=-1&live=long-poll", "live", "%6cive=sse",
+                            "a=b&&l%69v%65=long-poll&c", "live=%73se"}) {
+    EXPECT_TRUE(asks_for_live(query)) << query;
+  }
+  for (const char* query : {"", "offset=-1", "alive=1", "lives=1", "liv=e", "x=live", "offset=%2D1",
+                            "cursor=live&live%=sse", "%6", "li%76", "Live=sse"}) {
+    EXPECT_FALSE(asks_for_live(query)) << query;
+  }
+}
+
 TEST(Target, RoutesAreWholePathsOrTheStreamRoot) {
   EXPECT_EQ(route_of("/v1/stream/a"), Route::kStream);
   EXPECT_EQ(route_of("/v1/stream"), Route::kNone);

@@ -1,9 +1,10 @@
 // Clients that take all they can get of one thing: the others go on.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { kText } from '../lib/http.ts'
-import { RawConnection } from '../lib/raw.ts'
+import { encodeRequest, RawConnection } from '../lib/raw.ts'
 import { Server } from '../lib/server.ts'
 
 const kPath = '/v1/stream/a'
@@ -36,6 +37,50 @@ test('more connections than open files leave the log enough to go on', async () 
     writer.close()
     expect(server.stderr).not.toContain('the op log is broken')
     expect(server.stderr).toContain(`open_files=${kOpenFiles}`)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await server.stop()
+  }
+})
+
+/** Appends `count` bodies of 16 MiB, so that most of them are on disk only. */
+async function fill(server: Server, count: number): Promise<void> {
+  const writer = await RawConnection.open(server.port)
+  expect((await writer.request('PUT', kPath, kText)).status).toBe(201)
+  const body = Buffer.alloc(16 << 20, 'x')
+  for (let i = 0; i < count; ++i) {
+    expect((await writer.request('POST', kPath, kText, body)).status).toBe(204)
+  }
+  writer.close()
+}
+
+/** A connection that sends `requests` and never takes a byte of the answers. */
+async function deaf(port: number, requests: Buffer): Promise<Socket> {
+  const socket = await idle(port)
+  socket.pause()
+  await new Promise((sent) => socket.write(requests, sent))
+  return socket
+}
+
+/** The highest resident memory in `ms`. */
+async function peakWithin(server: Server, ms: number): Promise<number> {
+  let peak = 0
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) {
+    peak = Math.max(peak, server.residentBytes())
+  }
+  return peak
+}
+
+test('pipelines of reads whose answers nobody takes hold one answer each, or two', async () => {
+  const server = await Server.start({ threads: 1 })
+  const sockets: Socket[] = []
+  try {
+    await fill(server, 12)
+    const before = server.residentBytes()
+    const requests = Buffer.concat(Array.from({ length: 32 }, () => encodeRequest('GET', kPath)))
+    for (let i = 0; i < 4; ++i) sockets.push(await deaf(server.port, requests))
+    const peak = await peakWithin(server, 3000)
+    expect(peak - before).toBeLessThan(4 * 2 * (20 << 20))
   } finally {
     for (const socket of sockets) socket.destroy()
     await server.stop()
