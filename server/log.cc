@@ -1,22 +1,47 @@
 #include "server/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 #include "core/wire/text.h"
+#include "server/log_writer.h"
 
 namespace ds::server {
 
 namespace {
 
+constexpr size_t kWaitingBytesMax = 4 << 20;
+
+// Formats lines and leaves them to the writer.
+class WriterSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  WriterSink()
+      : writer_(STDERR_FILENO, kWaitingBytesMax,
+                [this](uint64_t lines) { return lost_line(lines); }) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    writer_.put({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+ private:
+  std::string lost_line(uint64_t lines);
+
+  LogWriter writer_;
+};
+
 struct Log {
-  Log()
-      : logger(std::make_shared<spdlog::logger>(
-            "server", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
+  Log() : logger(std::make_shared<spdlog::logger>("server", std::make_shared<WriterSink>())) {
     set_pattern();
-    logger->flush_on(spdlog::level::info);
   }
   void set_pattern() {
     logger->set_pattern(format == LogFormat::kText
@@ -25,12 +50,22 @@ struct Log {
   }
 
   std::shared_ptr<spdlog::logger> logger;
-  LogFormat format = LogFormat::kText;
+  std::atomic<LogFormat> format{LogFormat::kText};
 };
 
 Log& the_log() {
   static Log log;
   return log;
+}
+
+std::string WriterSink::lost_line(uint64_t lines) {
+  const std::string text =
+      render_event(the_log().format, "log lines were lost: nobody took them", {{"lines", lines}});
+  const spdlog::details::log_msg message("server", spdlog::level::warn, text);
+  spdlog::memory_buf_t line;
+  const std::lock_guard lock(mutex_);
+  formatter_->format(message, line);
+  return {line.data(), line.size()};
 }
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
@@ -47,9 +82,22 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return spdlog::level::info;
 }
 
+// Bytes beyond ASCII may be anything, and a line of JSON must be UTF-8.
 void append_quoted(std::string& out, std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
   out += '"';
-  wire::append_json_escaped(out, text);
+  while (!text.empty()) {
+    size_t plain = 0;
+    while (plain < text.size() && static_cast<unsigned char>(text[plain]) < 0x80) ++plain;
+    wire::append_json_escaped(out, text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    const auto byte = static_cast<unsigned char>(text.front());
+    out += "\\u00";
+    out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+    text.remove_prefix(1);
+  }
   out += '"';
 }
 
@@ -108,6 +156,16 @@ void log_event(LogLevel level, std::string_view message, std::initializer_list<L
   if (!log.logger->should_log(spdlog_level)) return;
   const std::string text = render_event(log.format, message, fields);
   log.logger->log(spdlog_level, spdlog::string_view_t(text.data(), text.size()));
+}
+
+bool LogLimit::admits(Instant now, uint64_t* left_out) {
+  if (now < next_) {
+    ++left_out_;
+    return false;
+  }
+  next_ = now + interval_;
+  *left_out = std::exchange(left_out_, 0);
+  return true;
 }
 
 }  // namespace ds::server

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/engine/actions.h"
@@ -130,6 +131,7 @@ class Connection {
   void earn_time(size_t bytes);
   void release_body();
   void release_inbox();
+  std::pair<std::string, std::string> describe_unfinished() const;
   void reject(wire::ErrorCode code, DropReason reason);
 
   // connection_dispatch.cc: requests to engines

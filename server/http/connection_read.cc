@@ -263,6 +263,31 @@ void Connection::release_inbox() {
   host_.inboxes().give(std::move(inbox_));
 }
 
+// Method and path of the request that is being received, as far as they have come: for the access
+// log. "-" for what has not.
+std::pair<std::string, std::string> Connection::describe_unfinished() const {
+  constexpr size_t kBytesMax = 1024;
+  std::pair<std::string, std::string> result("-", "-");
+  if (inbox_ == nullptr) return result;
+  if (phase_ == Phase::kBody) {
+    return {std::string(inbox_->parser.head().method), std::string(inbox_->target.path)};
+  }
+  std::string_view line = inbox_->unread().substr(0, kBytesMax);
+  line = line.substr(0, line.find_first_of("\r\n"));
+  const size_t space = line.find(' ');
+  if (space == 0 || line.empty()) return result;
+  result.first = line.substr(0, space);
+  if (space == std::string_view::npos) return result;
+  std::string_view target = line.substr(space + 1);
+  target = target.substr(0, target.find_first_of("?# "));
+  if (const size_t scheme = target.find("://"); scheme != std::string_view::npos) {
+    const size_t path = target.find('/', scheme + 3);
+    target = path == std::string_view::npos ? std::string_view() : target.substr(path);
+  }
+  if (!target.empty()) result.second = target;
+  return result;
+}
+
 // Answers with an error after the answers that are due before it, and closes: what comes behind a
 // request that could not be understood cannot be trusted.
 void Connection::reject(wire::ErrorCode code, DropReason reason) {
@@ -271,6 +296,9 @@ void Connection::reject(wire::ErrorCode code, DropReason reason) {
   request.serial = next_serial_++;
   request.started = host_.now();
   request.close = true;
+  if (host_.config().access_log) {
+    request.log = std::make_unique<std::pair<std::string, std::string>>(describe_unfinished());
+  }
   request.answer = std::make_unique<wire::Response>(wire::error_response(code));
   in_flight_.push_back(std::move(request));
   closing_ = true;

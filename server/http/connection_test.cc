@@ -69,7 +69,10 @@ class FakeHost : public ConnectionHost {
   void mark_unread(Connection&) override { unread_ = true; }
   void closed(Connection&) override { closed_ = true; }
   void set_deadline(uint32_t, Instant when) override { deadline = when; }
-  void answered(const AnsweredRequest& request) override { statuses.push_back(request.status); }
+  void answered(const AnsweredRequest& request) override {
+    statuses.push_back(request.status);
+    access_log.push_back(std::string(request.method) + " " + std::string(request.path));
+  }
   void dropped(DropReason reason) override { drops.push_back(reason); }
 
   Config config_;
@@ -88,6 +91,7 @@ class FakeHost : public ConnectionHost {
   std::vector<engine::RequestId> status_asked, gone;
   std::vector<Position> lagging;
   std::vector<uint16_t> statuses;
+  std::vector<std::string> access_log;
   std::vector<DropReason> drops;
   int ready = 0;
 };
@@ -256,6 +260,34 @@ TEST_F(ConnectionTest, ARefusalComesAfterTheAnswersBeforeItAndEndsTheConnection)
   EXPECT_EQ(count(text, "\r\nConnection: close\r\n"), 1u);
   EXPECT_EQ(host->submitted.size(), 1u);
   EXPECT_TRUE(at_end());
+}
+
+TEST_F(ConnectionTest, RefusedRequestsAreInTheAccessLogWithoutTheirQueries) {
+  struct Row {
+    const char* bytes;
+    const char* logged;
+  };
+  for (const Row& row : {
+           Row{"NONSENSE\r\n\r\n", "NONSENSE -"},
+           Row{"\x01\x02 \r\n\r\n", "\x01\x02 -"},
+           Row{" / HTTP/1.1\r\n\r\n", "- -"},
+           Row{"GET /v1/stream/a?secret=1 HTTP/9\r\n\r\n", "GET /v1/stream/a"},
+           Row{"GET http://user:word@h/v1/stream/a?secret=1 HTTP/1.1\r\nHost: h\r\n\r\n",
+               "GET /v1/stream/a"},
+           Row{"GET http://user:word@h HTTP/1.1\r\nHost: h\r\n\r\n", "GET -"},
+           Row{"POST /v1/stream/a?secret=1 HTTP/1.1\r\nHost: h\r\nContent-Length: "
+               "999999999\r\n\r\n",
+               "POST /v1/stream/a"},
+           Row{"POST /v1/stream/a?secret=1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+               "chunked\r\n\r\nzz\r\n",
+               "POST /v1/stream/a"},
+       }) {
+    open({{"access-log", {"true"}}});
+    send(row.bytes);
+    EXPECT_EQ(host->access_log, std::vector<std::string>{row.logged});
+    connection.reset();
+    ::close(std::exchange(client, -1));
+  }
 }
 
 TEST_F(ConnectionTest, ALargeBodyIsRefusedBeforeItComes) {

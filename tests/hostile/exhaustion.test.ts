@@ -1,11 +1,13 @@
 // Clients that take all they can get of one thing: the others go on.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { within } from '../lib/fixture.ts'
 import { kText } from '../lib/http.ts'
 import { encodeRequest, RawConnection } from '../lib/raw.ts'
-import { Server } from '../lib/server.ts'
+import { freePort, Server, serverBinary } from '../lib/server.ts'
 
 const kPath = '/v1/stream/a'
 
@@ -72,7 +74,8 @@ async function peakWithin(server: Server, ms: number): Promise<number> {
 }
 
 test('pipelines of reads whose answers nobody takes hold one answer each, or two', async () => {
-  const server = await Server.start({ threads: 1 })
+  // One generation: nothing is sealed, and takes memory, meanwhile.
+  const server = await Server.start({ threads: 1, args: ['--generation-size', '512MiB'] })
   const sockets: Socket[] = []
   try {
     await fill(server, 12)
@@ -84,5 +87,31 @@ test('pipelines of reads whose answers nobody takes hold one answer each, or two
   } finally {
     for (const socket of sockets) socket.destroy()
     await server.stop()
+  }
+})
+
+test('a standard error that nobody reads holds up neither requests nor the end', async () => {
+  const port = await freePort()
+  const args = ['serve', '--durability', 'memory', '--listen', `127.0.0.1:${port}`]
+  // No listener reads from the pipe, which holds some 64 KiB.
+  const child = spawn(serverBinary(), [...args, '--access-log'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const exited = once(child, 'exit')
+  try {
+    let connection: RawConnection | null = null
+    for (const end = Date.now() + 10_000; connection === null && Date.now() < end; ) {
+      connection = await RawConnection.open(port).catch(() => sleep(20, null))
+    }
+    if (connection === null) throw new Error('the server did not start')
+    for (let i = 0; i < 3000; ++i) {
+      const answer = await within(5000, 'an answer', connection.request('GET', '/health'))
+      expect(answer.status).toBe(200)
+    }
+    connection.close()
+    child.kill('SIGTERM')
+    expect((await within(10_000, 'the end', exited))[0]).toBe(0)
+  } finally {
+    child.kill('SIGKILL')
   }
 })
