@@ -98,6 +98,13 @@ void Loop::on_sealed(uint32_t generation, std::vector<Incarnation> streams, bool
   });
 }
 
+void Loop::on_trim(Incarnation stream, Position earliest) {
+  mailbox_.leave([&](Mail& mail) {
+    mail.tasks.emplace_back(
+        [this, stream, earliest] { engine_->on_trim(stream, earliest, now_, actions_); });
+  });
+}
+
 void Loop::on_due(Incarnation stream) {
   mailbox_.leave([&](Mail& mail) {
     mail.tasks.emplace_back([this, stream] { engine_->on_due(stream, now_, actions_); });

@@ -86,6 +86,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   void on_sealed(uint32_t generation, std::vector<Incarnation> streams, bool last_part,
                  std::function<void()> taken);
   void on_due(Incarnation stream);
+  void on_trim(Incarnation stream, Position earliest);
 
   // --- ConnectionHost ---------------------------------------------------------------------------
   const Config& config() const override { return shared_.config; }

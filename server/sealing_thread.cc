@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "store/retention.h"
 
 namespace ds::server {
 
@@ -19,21 +20,25 @@ constexpr Duration kLongestPause = milliseconds(100);
 constexpr Duration kDueInterval = seconds(1);
 constexpr Duration kRetryPause = seconds(1);
 constexpr size_t kDueAtOnce = 1000;
+constexpr size_t kTrimsAtOnce = 1000;
+constexpr Duration kTrimLookInterval = milliseconds(500);
 constexpr Duration kTrimInterval = seconds(5);
 constexpr uint64_t kQuietOps = 1000;         // per interval
 constexpr uint64_t kTrimsAfterSealing = 24;  // streams leave the memory one by one
 
 }  // namespace
 
-SealingThread::SealingThread(const Parts& parts, Duration seal_after)
-    : parts_(parts), seal_after_(seal_after) {}
+SealingThread::SealingThread(const Parts& parts, Duration seal_after,
+                             const stream::Retention& retention)
+    : parts_(parts), seal_after_(seal_after), retention_(retention) {}
 
 SealingThread::~SealingThread() { stop(); }
 
 void SealingThread::start() {
   const auto state = parts_.catalog.state();
   if (state.ok()) sealed_through_ = state->sealed_through;
-  generation_begun_ = next_due_look_ = retry_at_ = next_trim_ = parts_.clock.now();
+  generation_begun_ = next_due_look_ = next_trim_look_ = retry_at_ = next_trim_ =
+      parts_.clock.now();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -66,6 +71,7 @@ void SealingThread::run() {
       next_due_look_ = now + kDueInterval;
       bring_due_streams();
     }
+    if (trim_streams()) continue;
     if (now >= retry_at_ && tidy()) continue;
     trim_memory();
     pause(kLongestPause);
@@ -180,6 +186,24 @@ void SealingThread::bring_due_streams() {
     }
     if (due->size() < kDueAtOnce || stopping()) return;
   }
+}
+
+// True if there are more to look at.
+bool SealingThread::trim_streams() {
+  const Instant now = parts_.clock.now();
+  if (now < next_trim_look_) return false;
+  size_t looked_at = 0;
+  const auto trims = store::plan_trims(parts_.catalog, retention_, now, kTrimsAtOnce, &looked_at);
+  const bool more = trims.ok() && looked_at == kTrimsAtOnce;
+  if (!more) next_trim_look_ = now + kTrimLookInterval;
+  if (!trims.ok()) {
+    log_event(LogLevel::kError, "cannot look at retention: " + trims.error().message);
+    return false;
+  }
+  for (const store::Trim& trim : *trims) {
+    parts_.loops[trim.path_hash % parts_.loops.size()]->on_trim(trim.stream, trim.earliest);
+  }
+  return more;
 }
 
 bool SealingThread::tidy() {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/stream/op.h"
 #include "server/clock.h"
 #include "store/catalog.h"
 #include "store/committer.h"
@@ -32,7 +33,8 @@ class SealingThread {
     const std::vector<Loop*>& loops;
   };
   // A generation with something in it is ended and sealed when it is this old.
-  SealingThread(const Parts& parts, Duration seal_after);
+  // `retention` is what every stream keeps at most.
+  SealingThread(const Parts& parts, Duration seal_after, const stream::Retention& retention);
   ~SealingThread();
   SealingThread(const SealingThread&) = delete;
   SealingThread& operator=(const SealingThread&) = delete;
@@ -51,6 +53,7 @@ class SealingThread {
   bool tidy();
   void rotate_if_old();
   void bring_due_streams();
+  bool trim_streams();
   // Gives memory that was freed back to the system, when nothing much else is going on.
   void trim_memory();
   void report(const store::SealError& problem, const char* what);
@@ -59,11 +62,13 @@ class SealingThread {
 
   const Parts parts_;
   const Duration seal_after_;
+  const stream::Retention retention_;
   uint32_t sealed_through_ = 0;
   uint32_t generation_seen_ = 0;
   Instant generation_begun_;
   store::Catalog::Due told_{Instant{INT64_MIN}, Incarnation{}};
   Instant next_due_look_;
+  Instant next_trim_look_;
   Instant retry_at_;
   Instant next_trim_;
   uint64_t trims_left_ = 0;  // since something was sealed

@@ -42,6 +42,16 @@ engine::EngineConfig engine_config(const Config& config) {
   return result;
 }
 
+stream::Retention server_retention(const Config& config) {
+  stream::Retention retention;
+  if (config.max_age.us > 0) {
+    retention.max_age_seconds =
+        static_cast<uint64_t>(std::max<int64_t>(1, config.max_age.us / 1000000));
+  }
+  if (config.max_stream_bytes > 0) retention.max_bytes = config.max_stream_bytes;
+  return retention;
+}
+
 class EnginePeers final : public engine::Engine::Peers {
  public:
   // No catalog with memory durability.
@@ -192,7 +202,8 @@ std::string Server::open_store() {
   shared_.sealer = sealer_.get();
   const SealingThread::Parts sealing{*log_,    *committer_, *catalog_,
                                      *sealer_, clock_,      shared_.loops};
-  sealing_thread_ = std::make_unique<SealingThread>(sealing, config_.seal_after);
+  sealing_thread_ =
+      std::make_unique<SealingThread>(sealing, config_.seal_after, server_retention(config_));
   sealing_thread_->start();
   return "";
 }
@@ -208,6 +219,14 @@ std::string Server::open_catalog() {
   catalog_state_ = *state;
   segment_files_ = std::make_unique<store::SegmentFiles>(*segments_directory_);
   store::SealerOptions options;
+  options.trims_all = server_retention(config_) != stream::Retention{};
+  if (options.trims_all) {
+    store::CatalogChange change;
+    change.state = catalog_state_;
+    change.all_trims_due = true;
+    const auto committed = catalog_->commit(change);
+    if (!committed.ok()) return "cannot write the catalog: " + committed.error().message;
+  }
   sealer_ = std::make_unique<store::Sealer>(*log_directory_, *segments_directory_, *catalog_,
                                             *segment_files_, options);
   const auto swept = sealer_->sweep();

@@ -82,9 +82,13 @@ class SqliteCatalog final : public Catalog {
     Query query(read_.due);
     query.integer(static_cast<uint64_t>(after.due.us)).integer(after.id.value);
     query.integer(static_cast<uint64_t>(until.us)).integer(limit);
-    return rows<Due>(query, [](const Query& row) {
-      return Due{Instant{static_cast<int64_t>(row.integer_at(0))}, Incarnation{row.integer_at(1)}};
-    });
+    return rows<Due>(query, due_in);
+  }
+
+  Result<std::vector<Due>, CatalogError> trims_due(Instant until, size_t limit) override {
+    Query query(read_.trims_due);
+    query.integer(static_cast<uint64_t>(until.us)).integer(limit);
+    return rows<Due>(query, due_in);
   }
 
   Result<std::vector<CatalogStream>, CatalogError> list(std::string_view prefix,
@@ -236,6 +240,13 @@ class SqliteCatalog final : public Catalog {
     for (const CatalogExtent& extent : change.extents) {
       if (status = put_extent(extent); !status.ok()) return status;
     }
+    if (change.all_trims_due) {
+      if (status = Query(write_.set_all_trims_due).run(); !status.ok()) return status;
+    }
+    for (const auto& [id, due] : change.trims_due) {
+      Query query(write_.set_trim_due);
+      if (status = instant(query, due).integer(id.value).run(); !status.ok()) return status;
+    }
     for (const auto& [source, fork] : change.open_pins) {
       status = Query(write_.put_pin).integer(fork.value).integer(source.value).run();
       if (!status.ok()) return status;
@@ -260,17 +271,21 @@ class SqliteCatalog final : public Catalog {
     return query.integer(state.lost_life.value).integer(state.next_segment).run();
   }
 
+  static Due due_in(const Query& row) {
+    return {Instant{static_cast<int64_t>(row.integer_at(0))}, Incarnation{row.integer_at(1)}};
+  }
+
+  static Query& instant(Query& query, Instant at) {
+    return at == kNever ? query.null() : query.integer(static_cast<uint64_t>(at.us));
+  }
+
   CatalogStatus put_stream(const CatalogStream& stream) {
     // An update leaves it alone: this tells whether the stream is new.
     sqlite3_set_last_insert_rowid(database_.handle(), 0);
     Query query(write_.put_stream);
     query.integer(stream.id.value).text(stream.path);
-    if (stream.due == kNever) {
-      query.null();
-    } else {
-      query.integer(static_cast<uint64_t>(stream.due.us));
-    }
-    query.integer(stream.pinned ? 1 : 0).blob(stream.snapshot);
+    instant(query, stream.due).integer(stream.pinned ? 1 : 0).blob(stream.snapshot);
+    instant(query, stream.trim_due);
     CatalogStatus status = query.run();
     if (status.ok() && sqlite3_last_insert_rowid(database_.handle()) != 0) {
       ++streams_added_;

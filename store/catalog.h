@@ -32,6 +32,8 @@ struct CatalogStream {
   std::string snapshot;  // core/stream/snapshot.h
   Instant due = kNever;  // when it may have expired: to be looked at then
   bool pinned = false;   // forks share its bytes
+  // When its retention is to be looked at next (store/retention.h). Written, never read back.
+  Instant trim_due = kNever;
 };
 
 // An extent and the segment that holds it.
@@ -71,7 +73,10 @@ struct CatalogChange {
   // Pins whose fork is not in the catalog yet, and those that are settled: (source, fork).
   std::vector<std::pair<Incarnation, Incarnation>> open_pins;
   std::vector<Incarnation> settled_pins;  // by fork
-  CatalogState state;                     // as it is afterwards
+  // When the retention of known streams is to be looked at next.
+  std::vector<std::pair<Incarnation, Instant>> trims_due;
+  bool all_trims_due = false;  // now, for all of them: the server's retention may have changed
+  CatalogState state;          // as it is afterwards
 };
 
 class Catalog {
@@ -91,6 +96,8 @@ class Catalog {
     Incarnation id;
   };
   virtual Result<std::vector<Due>, CatalogError> due(Due after, Instant until, size_t limit) = 0;
+  // The same for their retention.
+  virtual Result<std::vector<Due>, CatalogError> trims_due(Instant until, size_t limit) = 0;
   // Paths that begin with `prefix` and come after `after`, in byte order, at most `limit`.
   virtual Result<std::vector<CatalogStream>, CatalogError> list(std::string_view prefix,
                                                                 std::string_view after,

@@ -18,11 +18,13 @@ CREATE TABLE streams(
   path TEXT NOT NULL,
   due INTEGER,
   pinned INTEGER NOT NULL,
-  snapshot BLOB NOT NULL);
+  snapshot BLOB NOT NULL,
+  trim_due INTEGER);
 CREATE TABLE paths(
   path TEXT PRIMARY KEY,
   stream INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX streams_due ON streams(due) WHERE due IS NOT NULL;
+CREATE INDEX streams_trim_due ON streams(trim_due) WHERE trim_due IS NOT NULL;
 CREATE TABLE segments(
   id INTEGER PRIMARY KEY,
   level INTEGER NOT NULL,
@@ -77,6 +79,9 @@ CatalogStatus ReadStatements::prepare(const Database& database) {
       {&due,
        "SELECT due, id FROM streams WHERE due IS NOT NULL AND (due, id) > (?, ?) AND due <= ? "
        "ORDER BY due, id LIMIT ?"},
+      {&trims_due,
+       "SELECT trim_due, id FROM streams WHERE trim_due IS NOT NULL AND trim_due <= ? "
+       "ORDER BY trim_due, id LIMIT ?"},
       {&list, DS_LIST " ORDER BY paths.path LIMIT ?"},
       {&list_below, DS_LIST " AND paths.path < ? ORDER BY paths.path LIMIT ?"},
       {&open_pins, "SELECT source, fork FROM open_pins ORDER BY fork"},
@@ -98,9 +103,12 @@ CatalogStatus WriteStatements::prepare(const Database& database) {
       {&set_state,
        "UPDATE state SET sealed_through = ?, highest_life = ?, lost_life = ?, next_segment = ?"},
       {&add_streams, "UPDATE state SET streams = streams + ?"},
-      {&put_stream, "INSERT INTO streams(" DS_STREAM_COLUMNS
-                    ") VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET due = excluded.due, "
-                    "pinned = excluded.pinned, snapshot = excluded.snapshot"},
+      {&put_stream,
+       "INSERT INTO streams(" DS_STREAM_COLUMNS
+       ", trim_due) VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET due = excluded.due, "
+       "pinned = excluded.pinned, snapshot = excluded.snapshot, trim_due = excluded.trim_due"},
+      {&set_all_trims_due, "UPDATE streams SET trim_due = 0 WHERE trim_due IS NOT 0"},
+      {&set_trim_due, "UPDATE streams SET trim_due = ? WHERE id = ?"},
       {&put_path, "INSERT INTO paths(path, stream) VALUES(?, ?)"},
       {&remove_path, "DELETE FROM paths WHERE path = (SELECT path FROM streams WHERE id = ?)"},
       {&remove_stream, "DELETE FROM streams WHERE id = ?"},

@@ -24,6 +24,7 @@ struct ReadStatements {
   Statement by_path;
   Statement by_id;
   Statement due;
+  Statement trims_due;
   Statement list;
   Statement list_below;
   Statement open_pins;
@@ -38,6 +39,8 @@ struct WriteStatements {
   Statement set_state;
   Statement add_streams;
   Statement put_stream;
+  Statement set_trim_due;
+  Statement set_all_trims_due;
   Statement put_path;
   Statement remove_path;
   Statement remove_stream;

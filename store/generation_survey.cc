@@ -101,7 +101,10 @@ class Surveyor {
         settle(op.stream);
       }
     }
-    if (op.type == OpType::kUnpin) settle(op.pin->child);
+    if (op.type == OpType::kUnpin) {
+      settle(op.pin->child);
+      survey_.released_pins.insert(op.pin->child);
+    }
     return op.type != OpType::kPin || open(op.stream, op.pin->child);
   }
 

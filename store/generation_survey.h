@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "core/base/types.h"
@@ -26,6 +27,7 @@ struct GenerationSurvey {
   // are not open any more.
   std::map<Incarnation, Incarnation> open_pins;
   std::vector<Incarnation> settled_pins;
+  std::set<Incarnation> released_pins;  // by an op in this generation, by fork
 };
 
 // Looks at the frames up to, and without, sequence `end`.

@@ -11,6 +11,7 @@
 #include "store/file_view.h"
 #include "store/generation_files.h"
 #include "store/generation_scan.h"
+#include "store/log_tail.h"
 
 namespace ds::store {
 
@@ -194,48 +195,13 @@ class Recoverer {
   }
 
   // Something behind the last frame: torn by a crash, or damage to frames that had been synced?
-  // A later frame that was written after the missing one had been synced tells.
   Problem check_tail(const GenerationFile& found, FileView& view) {
-    const uint64_t missing = log_.next_sequence;
-    tail_end_ = log_.position;
-    for (uint64_t at = log_.position; at < found.file_bytes;) {
-      const auto bytes = view.bytes(at, FileView::kStepBytes);
-      if (!bytes.ok()) return generation_read_problem(found.generation, bytes.error());
-      if (bytes->empty()) break;
-      if ((*bytes)[0] != '\0' ||
-          std::memcmp(bytes->data(), bytes->data() + 1, bytes->size() - 1) != 0) {
-        tail_end_ = at + bytes->find_last_not_of('\0') + 1;
-        if (proves_sync_of(missing, found, *bytes)) {
-          return corrupt_log(
-              found.generation, log_.position,
-              "frame " + std::to_string(missing) + " is damaged, and there are frames behind it");
-        }
-      }
-      // Steps overlap by less than a header, so that none is missed at a border.
-      if (at + bytes->size() >= found.file_bytes || bytes->size() <= kFrameHeaderBytes) break;
-      at += bytes->size() - kFrameHeaderBytes;
-    }
+    const auto tail = look_behind(found, view, log_.position, log_.next_sequence);
+    if (!tail.ok()) return tail.error();
+    if (tail->damaged) return damaged_tail(found, log_.position, log_.next_sequence);
+    tail_end_ = tail->end;
     recovery_.torn_bytes = tail_end_ - log_.position;
     return std::nullopt;
-  }
-
-  // Whether `bytes`, which begin at a multiple of kFrameAlignment in the file, hold a frame header
-  // that says that frame `missing` was synced.
-  static bool proves_sync_of(uint64_t missing, const GenerationFile& found,
-                             std::string_view bytes) {
-    char salt[sizeof(uint64_t)];
-    for (size_t i = 0; i < sizeof salt; ++i) {
-      salt[i] = static_cast<char>(found.header.salt >> (8 * i));
-    }
-    for (size_t at = 0; at + kFrameHeaderBytes <= bytes.size(); at += kFrameAlignment) {
-      if (std::memcmp(bytes.data() + at, salt, sizeof salt) != 0) continue;
-      const std::optional<FrameHeader> frame = decode_frame_header(bytes.substr(at));
-      if (frame && frame->generation == found.generation && frame->sequence > missing &&
-          frame->synced_through >= missing) {
-        return true;
-      }
-    }
-    return false;
   }
 
   // Everything is in order: from here on the disk is written to.

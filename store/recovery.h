@@ -23,7 +23,7 @@ struct RecoveredLog {
   GenerationHeader header;
   uint64_t position = 0;
   uint64_t next_sequence = 1;
-  uint32_t last_flags = 0;     // of the newest frame
+  uint32_t last_flags = 0;            // of the newest frame
   std::map<uint32_t, uint64_t> used;  // bytes, of the generations before
   uint32_t first_generation = 1;
   // The next generation's file, filled with zeros and not begun, if there is one.

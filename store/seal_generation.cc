@@ -177,6 +177,10 @@ SealProblem GenerationSealer::settle(Touched& touched, CatalogChange& change) {
   const StreamState& state = *touched.state;
   if (state.gone) {
     if (touched.in_catalog) change.removed_streams.push_back(state.id);
+    // Its source is to be told, or was and that has not been sealed: a start has to look.
+    if (state.config.fork && survey_.released_pins.count(state.id) == 0) {
+      change.open_pins.emplace_back(state.config.fork->source, state.id);
+    }
     return std::nullopt;
   }
   SealProblem problem;
@@ -192,6 +196,8 @@ SealProblem GenerationSealer::settle(Touched& touched, CatalogChange& change) {
   stream::append_snapshot(row.snapshot, state);
   row.due = due_of(state);
   row.pinned = !state.pins.empty();
+  const bool retains = state.config.retention != stream::Retention{} || options_.trims_all;
+  if (retains && !state.soft_deleted) row.trim_due = Instant{0};
   sealed_.streams.push_back({state.id, state.path_hash});
   return std::nullopt;
 }

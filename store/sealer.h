@@ -33,6 +33,8 @@ struct SealerOptions {
   uint64_t segment_extents_max = 1 << 19;
   // A segment of which less than this part (percent) is needed is rewritten.
   uint32_t live_percent_min = 50;
+  // Every stream has a retention, as the server has one: not only those that were created with it.
+  bool trims_all = false;
   // Streams are sealed in passes of about this many records and bytes of messages (those of streams
   // with a segment of their own not counted), which bounds the memory.
   uint32_t records_per_pass = 65536;

@@ -189,6 +189,34 @@ TEST_F(SealerTest, AnOpenPinIsKnownUntilItsForkIsThere) {
   EXPECT_GE(world.catalog->state()->highest_life, late);
 }
 
+TEST_F(SealerTest, APinOfAForkThatIsGoneIsOpenUntilItIsReleased) {
+  world.open_sealer();
+  const Incarnation source = world.create("p/source", "shared");
+  const Incarnation fork = world.fork(source, "p/fork", Position{6});
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_TRUE(world.open_pins().empty());
+  // A crash may come between the end of the fork and the release of its pin.
+  world.remove(fork);
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  const auto open = world.open_pins();
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0], std::pair(source, fork));
+  world.unpin(source, fork);
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_TRUE(world.open_pins().empty());
+  // Both in one generation.
+  const Incarnation second = world.fork(source, "p/second", Position{6});
+  world.fill_generation();
+  world.remove(second);
+  world.unpin(source, second);
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_TRUE(world.open_pins().empty());
+}
+
 TEST_F(SealerTest, APinThatIsAskedForAgainOnceItsForkIsThereStaysSettled) {
   world.open_sealer();
   const Incarnation a = world.create("/a", world.text(100));

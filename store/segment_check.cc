@@ -61,10 +61,12 @@ Result<Trailer, SegmentUnreadable> find_trailer(const ports::File& file) {
 
 class Check {
  public:
-  Check(const ports::File& file, const Trailer& trailer, const SegmentVisitor& visitor)
+  Check(const ports::File& file, const Trailer& trailer, const SegmentVisitor& visitor,
+        SegmentDepth depth)
       : file_(file),
         trailer_(trailer),
         visitor_(visitor),
+        depth_(depth),
         data_(file, trailer.file_bytes),
         lists_(file, trailer.file_bytes) {}
 
@@ -89,6 +91,7 @@ class Check {
     totals_.blocks += head.blocks.size();
     totals_.messages += head.extent.messages;
     if (visitor_.on_extent) visitor_.on_extent(head);
+    if (depth_ == SegmentDepth::kHeads) return;
     for (const Block& block : head.blocks) {
       check_list(head.extent, block);
       check_data(head.extent, block);
@@ -149,6 +152,7 @@ class Check {
   const ports::File& file_;
   const Trailer trailer_;
   const SegmentVisitor& visitor_;
+  const SegmentDepth depth_;
   FileView data_;
   FileView lists_;
   std::string exact_;
@@ -158,10 +162,11 @@ class Check {
 }  // namespace
 
 Result<SegmentTotals, SegmentUnreadable> check_segment(const ports::File& file,
-                                                       const SegmentVisitor& visitor) {
+                                                       const SegmentVisitor& visitor,
+                                                       SegmentDepth depth) {
   const auto trailer = find_trailer(file);
   if (!trailer.ok()) return trailer.error();
-  Check check(file, *trailer, visitor);
+  Check check(file, *trailer, visitor, depth);
   check.run();
   return check.totals();
 }

@@ -49,7 +49,13 @@ struct SegmentUnreadable {
   std::string message;  // what follows a file's name and a colon
 };
 
+enum class SegmentDepth : uint8_t {
+  kWhole,
+  kHeads,  // the trailer and the heads only: on_messages is not called
+};
+
 Result<SegmentTotals, SegmentUnreadable> check_segment(const ports::File& file,
-                                                       const SegmentVisitor& visitor);
+                                                       const SegmentVisitor& visitor,
+                                                       SegmentDepth depth = SegmentDepth::kWhole);
 
 }  // namespace ds::store

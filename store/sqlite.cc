@@ -1,5 +1,7 @@
 #include "store/sqlite.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace ds::store {
@@ -30,6 +32,22 @@ Kind kind_of(int code) {
 // Data of a string without bytes may be null, and would bind NULL.
 const char* data_of(std::string_view value) { return value.data() != nullptr ? value.data() : ""; }
 
+// As part of a URI.
+std::string uri_path(const std::string& path) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  std::string uri;
+  for (const char c : path) {
+    if (c != '%' && c != '?' && c != '#') {
+      uri += c;
+      continue;
+    }
+    uri += '%';
+    uri += kHex[static_cast<unsigned char>(c) >> 4];
+    uri += kHex[static_cast<unsigned char>(c) & 15];
+  }
+  return uri;
+}
+
 std::string_view bytes_of(const void* data, int size) {
   if (data == nullptr) return {};
   return {static_cast<const char*>(data), static_cast<size_t>(size)};
@@ -37,16 +55,39 @@ std::string_view bytes_of(const void* data, int size) {
 
 }  // namespace
 
-Result<Database, CatalogError> Database::open(const std::string& path, Catalog::Mode mode) {
+Result<Database, CatalogError> Database::open_with(const std::string& path, const std::string& name,
+                                                   int flags) {
   sqlite3* handle = nullptr;
-  const int flags = mode == Catalog::Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-                                                      : SQLITE_OPEN_READONLY;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(path, handle);
   if (handle == nullptr) return CatalogError{Kind::kIo, path + ": out of memory"};
   sqlite3_extended_result_codes(handle, 1);
   if (code != SQLITE_OK) return database.error();
   sqlite3_busy_timeout(handle, kBusyMs);
+  return database;
+}
+
+Result<Database, CatalogError> Database::open(const std::string& path, Catalog::Mode mode) {
+  const int flags = mode == Catalog::Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                                      : SQLITE_OPEN_READONLY;
+  return open_with(path, path, flags);
+}
+
+Result<Database, CatalogError> Database::open_alone(const std::string& path) {
+  std::error_code none;
+  const auto wal_bytes = std::filesystem::file_size(path + "-wal", none);
+  if (none || wal_bytes == 0) {
+    return open_with(path, "file:" + uri_path(path) + "?immutable=1",
+                     SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+  }
+  // Reading the log needs its index. Exclusive, it is in memory and not in a file; and that takes
+  // the right to write, though nothing is.
+  auto database = open_with(path, path, SQLITE_OPEN_READWRITE);
+  if (!database.ok()) return database;
+  sqlite3_db_config(database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  const CatalogStatus set =
+      database->execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA query_only = ON");
+  if (!set.ok()) return set.error();
   return database;
 }
 

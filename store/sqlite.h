@@ -21,6 +21,9 @@ using CatalogStatus = Result<bool, CatalogError>;
 class Database {
  public:
   static Result<Database, CatalogError> open(const std::string& path, Catalog::Mode mode);
+  // For reading a file that nobody else has open, without changing it or what lies beside it: what
+  // a crash has left in its write-ahead log is read and stays there.
+  static Result<Database, CatalogError> open_alone(const std::string& path);
 
   // What the last call on this connection failed with.
   CatalogError error() const;
@@ -36,6 +39,9 @@ class Database {
     void operator()(sqlite3* handle) const { sqlite3_close(handle); }
   };
   Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
+  // `name` is a path or, with SQLITE_OPEN_URI, a URI. Errors name `path`.
+  static Result<Database, CatalogError> open_with(const std::string& path, const std::string& name,
+                                                  int flags);
 
   std::string path_;
   std::unique_ptr<sqlite3, Close> handle_;

@@ -31,6 +31,8 @@ struct Config {
   uint64_t generation_bytes = 0;
   Duration seal_after;
   Duration evict_after;
+  Duration max_age;               // 0: none
+  uint64_t max_stream_bytes = 0;  // 0: none
   uint64_t memory_bytes = 0;
   uint64_t tail_cache_bytes = 0;
 

@@ -30,6 +30,9 @@ class ForwardingCatalog : public store::Catalog {
   Answer<std::vector<Due>> due(Due after, Instant until, size_t limit) override {
     return real_.due(after, until, limit);
   }
+  Answer<std::vector<Due>> trims_due(Instant until, size_t limit) override {
+    return real_.trims_due(until, limit);
+  }
   Answer<std::vector<store::CatalogStream>> list(std::string_view prefix, std::string_view after,
                                                  size_t limit) override {
     return real_.list(prefix, after, limit);
