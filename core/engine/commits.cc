@@ -211,6 +211,7 @@ void Engine::Impl::apply_entry(Entry& entry, std::string_view records, LogPositi
   }
   if (stream.state.gone) {
     release_source(stream.state);
+    if (config_.quota != nullptr) config_.quota->give_back();
     bury(stream);
     forget_stream(stream);
     entry.stream = nullptr;
@@ -270,6 +271,7 @@ void Engine::Impl::fail_everything(CommitOutcome outcome, Instant now) {
   for (StreamEntry* stream : touched) {
     if (stream->pending.created) {
       release_source(stream->state);
+      if (config_.quota != nullptr) config_.quota->give_back();
       forget_stream(*stream);
       continue;
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/base/types.h"
+#include "core/engine/stream_quota.h"
 
 namespace ds::engine {
 
@@ -38,6 +39,8 @@ struct EngineConfig {
   uint32_t pending_loads_max = 1024;
   // Requests, at one engine, that wait for their stream to be looked up; more get 503.
   uint32_t pending_finds_max = 65536;
+  // How many streams there may be; none: any number. Outlives the engine.
+  StreamQuota* quota = nullptr;
 };
 
 }  // namespace ds::engine

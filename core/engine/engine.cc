@@ -91,6 +91,13 @@ void Engine::on_time(Instant now, Actions& out) {
 
 Instant Engine::next_deadline() const { return impl_->next_deadline(); }
 
+void Engine::set_storage(wire::ErrorCode refusal) { impl_->set_storage(refusal); }
+
+stream::ListingPart Engine::list(std::string_view prefix, std::string_view after,
+                                 size_t limit) const {
+  return impl_->list(prefix, after, limit);
+}
+
 void Engine::end_live_readers(Instant now, Actions& out) {
   impl_->out = &out;
   impl_->end_live_readers(now);

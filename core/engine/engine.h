@@ -22,6 +22,7 @@
 #include "core/base/types.h"
 #include "core/engine/actions.h"
 #include "core/engine/config.h"
+#include "core/stream/listing.h"
 #include "core/wire/request.h"
 
 namespace ds::engine {
@@ -109,6 +110,16 @@ class Engine {
   void on_time(Instant now, Actions& out);
   // When on_time wants to be called next; kNever if there is nothing to wait for.
   Instant next_deadline() const;
+
+  // Whether there is room for more: until it is said again, creations and appends with a body are
+  // answered with this error. Everything else goes on, as it gives room back or needs next to none.
+  // kNone: there is.
+  void set_storage(wire::ErrorCode refusal);
+
+  // What it knows of the committed streams whose paths begin with `prefix` and come after `after`,
+  // at most `limit` (above 0): all that the catalog may not know yet is among it. What a catalog
+  // says that is asked afterwards holds for all others.
+  stream::ListingPart list(std::string_view prefix, std::string_view after, size_t limit) const;
 
   // Ends every live reader, so that they reconnect elsewhere: long-polls 204, SSE closed cleanly.
   void end_live_readers(Instant now, Actions& out);

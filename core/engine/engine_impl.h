@@ -1,13 +1,14 @@
 // The inside of an Engine, cut by verb: requests.cc (dispatch, create, append, delete), reads.cc
 // (catch-up, HEAD), chunk_reads.cc (reads from disk), live.cc (long-poll, SSE), forks.cc (pins),
 // commits.cc (batches and their end), lifecycle.cc (time, expiry, recovery), cold.cc (streams that
-// are not in memory).
+// are not in memory), listing.cc.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,6 +55,8 @@ class Engine::Impl {
   void on_peer(const PeerMessage& message, Instant now);
   void on_time(Instant now);
   Instant next_deadline() const { return timers_.next(); }
+  void set_storage(wire::ErrorCode refusal) { storage_refusal_ = refusal; }
+  stream::ListingPart list(std::string_view prefix, std::string_view after, size_t limit) const;
   void end_live_readers(Instant now);
   std::optional<Batch> take_batch();
   bool has_batch() const { return open_; }
@@ -134,7 +137,9 @@ class Engine::Impl {
               Instant now);
   void append(RequestId id, std::string_view path, const wire::AppendRequest& request, Instant now);
   void remove(RequestId id, std::string_view path, Instant now);
-  // Creates the stream whose path is free. `base` is set for a fork.
+  // Takes the room for one more stream, or says why there is none.
+  [[nodiscard]] wire::ErrorCode take_room();
+  // Creates the stream whose path is free, and whose room has been taken. `base` is set for a fork.
   struct NewStream {
     std::string_view path;
     std::string_view content_type;
@@ -369,6 +374,18 @@ class Engine::Impl {
   std::unordered_map<uint64_t, std::unique_ptr<StreamEntry>> by_id_;
   // The newest stream of each path; the keys are the streams' own paths.
   std::unordered_map<std::string_view, StreamEntry*, PathHash> by_path_;
+  // All of them in order of their paths, and those of one path in order of their lives.
+  struct ByName {
+    using is_transparent = void;
+    bool operator()(const StreamEntry* a, const StreamEntry* b) const {
+      const int order = a->state.path.compare(b->state.path);
+      return order != 0 ? order < 0 : a->state.id < b->state.id;
+    }
+    bool operator()(const StreamEntry* a, std::string_view b) const { return a->state.path < b; }
+    bool operator()(std::string_view a, const StreamEntry* b) const { return a < b->state.path; }
+  };
+  std::set<StreamEntry*, ByName> by_name_;
+  wire::ErrorCode storage_refusal_ = wire::ErrorCode::kNone;
   Incarnation last_life_;
 
   std::deque<PendingBatch> batches_;  // oldest first; the last one is open if open_
@@ -413,7 +430,7 @@ class Engine::Impl {
   };
   std::deque<Gone> gone_;  // by generation
   std::unordered_set<uint64_t> gone_ids_;
-  std::unordered_map<std::string, uint32_t, PathHash, std::equal_to<>> gone_paths_;
+  std::map<std::string, uint32_t, std::less<>> gone_paths_;
   bool sweep_armed_ = false;
 
   wire::ParseScratch scratch_;

@@ -124,6 +124,12 @@ void Engine::Impl::finish_fork(std::unique_ptr<ForkAttempt> owned, const PinRepl
     respond_error(attempt.request, bad_body);
     return;
   }
+  const ErrorCode refused = take_room();
+  if (refused != ErrorCode::kNone) {
+    give_up();
+    respond_error(attempt.request, refused);
+    return;
+  }
   if (base->bytes != nullptr) base->index = cache_.adopt(base->index, *base->bytes);
   NewStream what = std::move(attempt.what);
   what.path = attempt.path;

@@ -17,8 +17,7 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
       index_(index),
       key_(key),
       by_path_(16, PathHash{key}),
-      finds_by_path_(16, PathHash{key}),
-      gone_paths_(16, PathHash{key}) {
+      finds_by_path_(16, PathHash{key}) {
   DS_ASSERT(index < kEnginesMax);
 }
 
@@ -137,6 +136,7 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
       inherited = source->state.index.clipped(fork->position);
     }
     StreamEntry& stream = add_stream(stream::new_state(*op, std::move(inherited)));
+    if (config_.quota != nullptr) config_.quota->take_anyway();
     const size_t indexed_before = stream.state.index.size();
     if (!stream::apply(stream.state, *op, at)) return false;
     indexed_ += stream.state.index.size() - indexed_before;
@@ -159,6 +159,7 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
     if (const std::optional<stream::ForkOrigin>& fork = stream->state.config.fork) {
       peers.owner_of(fork->source_path_hash).impl_->find_or_load(fork->source, peers);
     }
+    if (config_.quota != nullptr) config_.quota->give_back();
     bury(*stream);
     forget_stream(*stream);
   } else {

@@ -75,6 +75,7 @@ StreamEntry& Engine::Impl::add_stream(stream::StreamState state) {
     by_path_.erase(found);
   }
   by_path_.emplace(stream.state.path, &stream);
+  by_name_.insert(&stream);
   return stream;
 }
 
@@ -94,6 +95,7 @@ void Engine::Impl::forget_stream(StreamEntry& stream) {
     while (newer->previous != &stream) newer = newer->previous;
     newer->previous = stream.previous;
   }
+  by_name_.erase(&stream);
   by_id_.erase(stream.state.id.value);
 }
 
@@ -133,10 +135,20 @@ void Engine::Impl::create(RequestId id, const wire::RequestText& text,
   what.closed = request.closed;
   what.location = std::string(text.origin).append(text.raw_path);
   if (request.fork) {
+    // Its room is taken when its source is pinned; but a pin takes room too.
+    if (storage_refusal_ != ErrorCode::kNone) return answer_error(newest, id, storage_refusal_);
     begin_fork(id, request, std::move(what), now);
     return;
   }
+  const ErrorCode refused = take_room();
+  if (refused != ErrorCode::kNone) return answer_error(newest, id, refused);
   create_stream(id, std::move(what), request.body, next_life(now), std::nullopt, nullptr, now);
+}
+
+ErrorCode Engine::Impl::take_room() {
+  if (storage_refusal_ != ErrorCode::kNone) return storage_refusal_;
+  const bool taken = config_.quota == nullptr || config_.quota->take();
+  return taken ? ErrorCode::kNone : ErrorCode::kTooManyStreams;
 }
 
 void Engine::Impl::create_stream(RequestId id, NewStream what, const wire::Body& body,
@@ -222,8 +234,11 @@ void Engine::Impl::append(RequestId id, std::string_view path, const wire::Appen
     answer(stream, id, decision.answer);
     return;
   }
-  stream->accessed = now;
   const bool has_body = decision.kind == AppendDecision::Kind::kAppend;
+  if (has_body && storage_refusal_ != ErrorCode::kNone) {
+    return answer_error(stream, id, storage_refusal_);
+  }
+  stream->accessed = now;
   Op op = op_for(*stream, has_body ? OpType::kAppend : OpType::kClose, now);
   op.closes = request.close;
   if (request.producer) {

@@ -100,6 +100,10 @@ constexpr Row kRows[] = {
      {"invalid_fork_source", 400,
       "Stream-Forked-From must be the URL path of a stream in the same project, such as "
       "/v1/stream/<project>/<name>."}},
+    {ErrorCode::kInvalidListing,
+     {"invalid_listing", 400,
+      "A parameter of the listing is malformed or repeated: 'limit' is a number from 1 to 1000, "
+      "'prefix' and 'after' are spelt like a stream's path below its project, and then escaped."}},
 
     {ErrorCode::kReservedPath,
      {"reserved_path", 404,
@@ -174,6 +178,9 @@ constexpr Row kRows[] = {
       "The body's length is unknown: send Content-Length or 'Transfer-Encoding: chunked'."}},
     {ErrorCode::kMalformedRequest,
      {"malformed_request", 400, "The request is not well-formed HTTP/1.1."}},
+    {ErrorCode::kTooManyStreams,
+     {"too_many_streams", 429,
+      "The server has as many streams as it may: delete some, and try again after Retry-After."}},
 
     {ErrorCode::kInternal,
      {"internal", 500,
@@ -195,6 +202,10 @@ constexpr Row kRows[] = {
      {"storage_full", 507,
       "The server's disk is full and nothing was stored: free some space and "
       "try again."}},
+    {ErrorCode::kDiskLimit,
+     {"disk_limit", 507,
+      "The server stores as many bytes as it may, and nothing was stored: delete streams, and try "
+      "again after Retry-After."}},
     {ErrorCode::kCorruptData,
      {"corrupt_data", 500,
       "Stored data in this range fails its checksum and is not served: the server's log names the "

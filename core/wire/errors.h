@@ -37,6 +37,7 @@ enum class ErrorCode : uint8_t {
   kForkSubOffsetBeyondMessage,
   kForkHeaderWithoutSource,
   kInvalidForkSource,
+  kInvalidListing,
   // 403, 404, 405, 409, 410, 412, 413, 414, 417, 429, 431
   kReservedPath,
   kProducerFenced,
@@ -61,6 +62,7 @@ enum class ErrorCode : uint8_t {
   kHeadersTooLarge,
   kLengthRequired,
   kMalformedRequest,
+  kTooManyStreams,
   // 5xx
   kInternal,
   kNotImplemented,
@@ -69,6 +71,7 @@ enum class ErrorCode : uint8_t {
   kOverloaded,
   kStorageFailed,
   kStorageFull,
+  kDiskLimit,
   kCorruptData,
   kShuttingDown,
   kCount,

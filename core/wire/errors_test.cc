@@ -37,6 +37,7 @@ const std::map<ErrorCode, std::pair<std::string_view, int>> kPublished = {
     {ErrorCode::kForkSubOffsetBeyondMessage, {"fork_sub_offset_beyond_message", 400}},
     {ErrorCode::kForkHeaderWithoutSource, {"fork_header_without_source", 400}},
     {ErrorCode::kInvalidForkSource, {"invalid_fork_source", 400}},
+    {ErrorCode::kInvalidListing, {"invalid_listing", 400}},
     {ErrorCode::kReservedPath, {"reserved_path", 404}},
     {ErrorCode::kProducerFenced, {"producer_fenced", 403}},
     {ErrorCode::kNotFound, {"not_found", 404}},
@@ -60,6 +61,7 @@ const std::map<ErrorCode, std::pair<std::string_view, int>> kPublished = {
     {ErrorCode::kHeadersTooLarge, {"headers_too_large", 431}},
     {ErrorCode::kLengthRequired, {"length_required", 411}},
     {ErrorCode::kMalformedRequest, {"malformed_request", 400}},
+    {ErrorCode::kTooManyStreams, {"too_many_streams", 429}},
     {ErrorCode::kInternal, {"internal", 500}},
     {ErrorCode::kNotImplemented, {"not_implemented", 501}},
     {ErrorCode::kHttpVersion, {"http_version", 505}},
@@ -67,6 +69,7 @@ const std::map<ErrorCode, std::pair<std::string_view, int>> kPublished = {
     {ErrorCode::kOverloaded, {"overloaded", 503}},
     {ErrorCode::kStorageFailed, {"storage_failed", 503}},
     {ErrorCode::kStorageFull, {"storage_full", 507}},
+    {ErrorCode::kDiskLimit, {"disk_limit", 507}},
     {ErrorCode::kCorruptData, {"corrupt_data", 500}},
     {ErrorCode::kShuttingDown, {"shutting_down", 503}},
 };

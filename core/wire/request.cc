@@ -1,6 +1,7 @@
 #include "core/wire/request.h"
 
 #include "core/base/assert.h"
+#include "core/wire/query_text.h"
 #include "core/wire/stream_path.h"
 #include "core/wire/text.h"
 
@@ -214,41 +215,10 @@ Result<Request, ErrorCode> parse_append(const RequestText& text, ParseScratch& s
   return Request(request);
 }
 
-std::optional<char> hex_value(char c) {
-  if (c >= '0' && c <= '9') return static_cast<char>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<char>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<char>(c - 'A' + 10);
-  return std::nullopt;
-}
-
-// The text that a query component stands for. Most hold no escape and are returned as they are,
-// others are decoded into `buffer`. Nothing if an escape is broken.
-std::optional<std::string_view> decode_component(std::string_view text, std::string& buffer) {
-  bool plain = true;
-  for (const char c : text) plain = plain && c != '%' && c != '+';
-  if (plain) return text;
-  buffer.clear();
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
-      buffer += ' ';
-    } else if (text[i] != '%') {
-      buffer += text[i];
-    } else {
-      if (text.size() - i < 3) return std::nullopt;
-      const auto high = hex_value(text[i + 1]);
-      const auto low = hex_value(text[i + 2]);
-      if (!high || !low) return std::nullopt;
-      buffer += static_cast<char>(*high << 4 | *low);
-      i += 2;
-    }
-  }
-  return std::string_view(buffer);
-}
-
 // One parameter of a read. `live_present` tells a mode that was given from one that was not.
 ErrorCode parse_parameter(std::string_view name, std::string_view raw_value, ParseScratch& scratch,
                           ReadRequest& out, bool& live_present) {
-  const auto value = decode_component(raw_value, scratch.query_value);
+  const auto value = decode_query_component(raw_value, scratch.query_value);
   if (name == "offset") {
     const auto offset = value ? parse_offset(*value) : std::nullopt;
     if (!offset || out.offset_present) return ErrorCode::kInvalidOffset;
@@ -280,7 +250,7 @@ Result<Request, ErrorCode> parse_read(const RequestText& text, ParseScratch& scr
     left = separator == std::string_view::npos ? std::string_view{} : left.substr(separator + 1);
     const size_t equals = parameter.find('=');
     // Names are short: the decoded one is compared before the buffer is used again for its value.
-    const auto name = decode_component(parameter.substr(0, equals), scratch.query_value);
+    const auto name = decode_query_component(parameter.substr(0, equals), scratch.query_value);
     if (!name) continue;  // no name of ours
     const std::string_view known = *name == "offset"   ? "offset"
                                    : *name == "live"   ? "live"

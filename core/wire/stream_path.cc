@@ -27,9 +27,8 @@ void append_escape(std::string& out, unsigned char c) {
   out += kHex[c & 15];
 }
 
-// Appends one segment in canonical spelling. False if it cannot be part of a path.
-bool append_segment(std::string& out, std::string_view segment) {
-  const size_t begin = out.size();
+// Appends characters of a segment in canonical spelling. False if they cannot be part of a path.
+bool append_characters(std::string& out, std::string_view segment) {
   for (size_t i = 0; i < segment.size(); ++i) {
     auto c = static_cast<unsigned char>(segment[i]);
     // Left over from a query or a fragment: the caller meant something else.
@@ -49,6 +48,13 @@ bool append_segment(std::string& out, std::string_view segment) {
       append_escape(out, c);
     }
   }
+  return true;
+}
+
+// Appends one segment in canonical spelling. False if it cannot be part of a path.
+bool append_segment(std::string& out, std::string_view segment) {
+  const size_t begin = out.size();
+  if (!append_characters(out, segment)) return false;
   const std::string_view made = std::string_view(out).substr(begin);
   return !made.empty() && made != "." && made != "..";
 }
@@ -82,6 +88,18 @@ Result<std::string_view, ErrorCode> parse_stream_path(std::string_view target_pa
   }
   if (scratch.size() > kStreamPathBytesMax) return ErrorCode::kInvalidPath;
   return std::string_view(scratch);
+}
+
+bool append_path_start(std::string& out, std::string_view text) {
+  if (text.size() > 3 * kStreamPathBytesMax) return false;
+  for (;;) {
+    const size_t slash = text.find('/');
+    if (slash == std::string_view::npos) break;
+    if (!append_segment(out, text.substr(0, slash))) return false;
+    out += '/';
+    text.remove_prefix(slash + 1);
+  }
+  return append_characters(out, text) && out.size() <= kStreamPathBytesMax;
 }
 
 }  // namespace ds::wire

@@ -24,4 +24,9 @@ inline constexpr size_t kStreamPathBytesMax = 1024;
 Result<std::string_view, ErrorCode> parse_stream_path(std::string_view target_path,
                                                       std::string& scratch);
 
+// Appends, in canonical spelling, what the path of a stream below its project may begin with: whole
+// segments, and a last one that may be cut off anywhere but inside an escape. False, with something
+// of it appended perhaps, if no path begins like that.
+bool append_path_start(std::string& out, std::string_view text);
+
 }  // namespace ds::wire
