@@ -111,6 +111,12 @@ void Loop::on_due(Incarnation stream) {
   });
 }
 
+void Loop::with_engine(std::function<void(engine::Engine&)> task) {
+  mailbox_.leave([&](Mail& mail) {
+    mail.tasks.emplace_back([this, task = std::move(task)] { task(*engine_); });
+  });
+}
+
 void Loop::begin_drain() {
   mailbox_.leave([this](Mail& mail) {
     mail.tasks.emplace_back([this] {

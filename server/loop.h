@@ -52,6 +52,7 @@ struct LoopShared {
   const store::Sealer* sealer = nullptr;
   std::atomic<bool> log_healthy{true};
   std::atomic<uint64_t> connections{0};
+  std::atomic<uint32_t> listings{0};
   std::atomic<uint64_t> body_memory{0};
   MemoryBudget answer_memory;
   size_t next_loop = 0;              // for the next connection; the accepting thread's
@@ -86,6 +87,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   void on_sealed(uint32_t generation, std::vector<Incarnation> streams, bool last_part,
                  std::function<void()> taken);
   void on_due(Incarnation stream);
+  // Something rare, on the loop's thread.
+  void with_engine(std::function<void(engine::Engine&)> task);
   void on_trim(Incarnation stream, Position earliest);
 
   // --- ConnectionHost ---------------------------------------------------------------------------
@@ -103,6 +106,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   uint32_t owner_of(std::string_view path) const override;
   void submit(engine::RequestId id, uint32_t owner, const wire::RequestText& text) override;
   void submit_status(engine::RequestId id, Route route) override;
+  void submit_listing(engine::RequestId id, wire::ListRequest request) override;
   void disconnected(engine::RequestId id, uint32_t owner) override;
   void reader_lagging(engine::RequestId id, uint32_t owner, Position accepted) override;
   void reader_ready(engine::RequestId id, uint32_t owner) override;

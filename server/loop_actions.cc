@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/hash.h"
+#include "server/listing.h"
 #include "server/loop.h"
 
 namespace ds::server {
@@ -262,6 +263,15 @@ void Loop::answer_metrics(engine::RequestId id) {
   if (connection == nullptr) return;
   connection->respond_text(serial_of(id), "text/plain; version=0.0.4; charset=utf-8",
                            render_metrics(input), 200);
+}
+
+void Loop::submit_listing(engine::RequestId id, wire::ListRequest request) {
+  const Listing::Host host{shared_.loops, shared_.readers, shared_.listings};
+  Listing::begin(host, std::move(request), [this, id](wire::Response response) {
+    mailbox_.leave([&](Mail& mail) {
+      mail.answers.emplace_back(engine::Respond{id, std::move(response)});
+    });
+  });
 }
 
 void Loop::submit_status(engine::RequestId id, Route route) {

@@ -33,6 +33,8 @@ bool ReaderPool::submit(ReadListener& listener, engine::ReadSealed read) {
   return submit_read({&listener, std::move(read)});
 }
 
+bool ReaderPool::submit(CatalogRead read) { return submit_read({nullptr, std::move(read)}); }
+
 bool ReaderPool::submit_read(Job job) {
   {
     const std::lock_guard lock(mutex_);
@@ -99,6 +101,8 @@ void ReaderPool::serve(const Job& job, store::Catalog* catalog) {
     serve(*job.listener, *load);
   } else if (const auto* read = std::get_if<engine::ReadSealed>(&job.what)) {
     serve(*job.listener, *read, catalog);
+  } else if (const auto* look = std::get_if<CatalogRead>(&job.what)) {
+    (*look)(catalog);
   } else {
     serve(*job.listener, std::get<engine::Find>(job.what), catalog);
   }

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -49,13 +50,16 @@ class ReaderPool {
   [[nodiscard]] bool submit(ReadListener& listener, engine::ReadSealed read);
   // Served before any read, and never refused: the engine bounds them.
   void submit(ReadListener& listener, engine::Find find);
+  // Anything else that reads the catalog, on a thread of the pool; it may be missing (null).
+  using CatalogRead = std::function<void(store::Catalog*)>;
+  [[nodiscard]] bool submit(CatalogRead read);
   // Finishes the reads that have begun, forgets the others.
   void stop();
 
  private:
   struct Job {
     ReadListener* listener = nullptr;
-    std::variant<engine::Load, engine::ReadSealed, engine::Find> what;
+    std::variant<engine::Load, engine::ReadSealed, engine::Find, CatalogRead> what;
   };
   bool submit_read(Job job);
   void run();

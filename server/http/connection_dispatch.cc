@@ -149,6 +149,11 @@ void Connection::dispatch_local(uint32_t serial) {
   if (route == Route::kHealth) {
     return respond_text(serial, "application/json", "{\"status\":\"ok\"}", 200);
   }
+  if (route == Route::kStreams) {
+    auto listing = wire::parse_list_request(inbox_->target.path, inbox_->target.query);
+    if (!listing.ok()) return answer(serial, wire::error_response(listing.error()), {});
+    return host_.submit_listing(id_of(in_flight_.back()), std::move(*listing));
+  }
   host_.submit_status(id_of(in_flight_.back()), route);
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/engine/actions.h"
+#include "core/wire/list_request.h"
 #include "core/wire/request.h"
 #include "server/config/config.h"
 #include "server/http/answer_memory.h"
@@ -70,6 +71,8 @@ class ConnectionHost {
   virtual void submit(engine::RequestId id, uint32_t owner, const wire::RequestText& text) = 0;
   // Answers Route::kReady and kMetrics, in the same way.
   virtual void submit_status(engine::RequestId id, Route route) = 0;
+  // Answers Route::kStreams.
+  virtual void submit_listing(engine::RequestId id, wire::ListRequest request) = 0;
 
   // About a request that `owner` still has: its client is gone; or see Engine::on_reader_*.
   virtual void disconnected(engine::RequestId id, uint32_t owner) = 0;

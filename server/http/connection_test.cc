@@ -60,6 +60,9 @@ class FakeHost : public ConnectionHost {
                          std::string(type.value_or(""))});
   }
   void submit_status(engine::RequestId id, Route) override { status_asked.push_back(id); }
+  void submit_listing(engine::RequestId id, wire::ListRequest) override {
+    status_asked.push_back(id);
+  }
   void disconnected(engine::RequestId id, uint32_t) override { gone.push_back(id); }
   void reader_lagging(engine::RequestId, uint32_t, Position accepted) override {
     lagging.push_back(accepted);

@@ -1,5 +1,6 @@
 #include "server/http/target.h"
 
+#include "core/wire/list_request.h"
 #include "core/wire/stream_path.h"
 #include "core/wire/text.h"
 #include "server/http/host_name.h"
@@ -72,13 +73,14 @@ bool asks_for_live(std::string_view query) {
 }
 
 std::string_view route_name(Route route) {
-  static constexpr std::string_view kNames[kRouteCount] = {"stream",  "health", "ready",
-                                                           "metrics", "any",    "none"};
+  static constexpr std::string_view kNames[kRouteCount] = {
+      "stream", "streams", "health", "ready", "metrics", "any", "none"};
   return kNames[static_cast<size_t>(route)];
 }
 
 Route route_of(std::string_view path) {
   if (path.starts_with(wire::kStreamRoot)) return Route::kStream;
+  if (path.starts_with(wire::kListRoot)) return Route::kStreams;
   if (path == "/health") return Route::kHealth;
   if (path == "/ready") return Route::kReady;
   if (path == "/metrics") return Route::kMetrics;

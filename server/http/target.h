@@ -23,8 +23,8 @@ std::optional<Target> split_target(wire::Method method, std::string_view target)
 // Whether a read with this query asks for a live mode, however its name is spelt.
 bool asks_for_live(std::string_view query);
 
-enum class Route : uint8_t { kStream, kHealth, kReady, kMetrics, kAny, kNone };
-inline constexpr size_t kRouteCount = 6;
+enum class Route : uint8_t { kStream, kStreams, kHealth, kReady, kMetrics, kAny, kNone };
+inline constexpr size_t kRouteCount = 7;
 std::string_view route_name(Route route);
 
 Route route_of(std::string_view path);
