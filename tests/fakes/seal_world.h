@@ -63,6 +63,8 @@ class SealWorld {
   void append(Incarnation id, std::string_view message);
   void close(Incarnation id);
   void remove(Incarnation id);
+  // A crash comes before its source hears of it.
+  void remove_unheard(Incarnation id) { add(op_for(id, stream::OpType::kDelete)); }
   void touch(Incarnation id);
   void trim(Incarnation id, Position earliest);
   void new_life(Incarnation id);
