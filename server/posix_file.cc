@@ -189,12 +189,17 @@ class PosixFile final : public ports::File {
   Descriptor fd_;
 };
 
+enum class Access : uint8_t { kReadWrite, kReadOnly };
+
 class PosixDirectory final : public ports::Directory {
  public:
-  explicit PosixDirectory(Descriptor fd) : fd_(std::move(fd)) {}
+  explicit PosixDirectory(Descriptor fd, Access access = Access::kReadWrite)
+      : fd_(std::move(fd)), read_only_(access == Access::kReadOnly) {}
 
   Result<std::unique_ptr<ports::File>, IoError> open(const std::string& name, Open how) override {
-    const int flags = O_RDWR | (how == Open::kCreateNew ? O_CREAT | O_EXCL : 0);
+    if (read_only_ && how == Open::kCreateNew) return IoError::kReadOnly;
+    const int flags =
+        (read_only_ ? O_RDONLY : O_RDWR) | (how == Open::kCreateNew ? O_CREAT | O_EXCL : 0);
     Descriptor fd(open_at(fd_.get(), name.c_str(), flags, 0600));
     if (!fd.valid()) return from_errno(errno);
     return std::unique_ptr<ports::File>(std::make_unique<PosixFile>(std::move(fd)));
@@ -227,10 +232,12 @@ class PosixDirectory final : public ports::Directory {
   }
 
   IoStatus rename(const std::string& from, const std::string& to) override {
+    if (read_only_) return IoError::kReadOnly;
     return status_of(::renameat(fd_.get(), from.c_str(), fd_.get(), to.c_str()));
   }
 
   IoStatus remove(const std::string& name) override {
+    if (read_only_) return IoError::kReadOnly;
     return status_of(::unlinkat(fd_.get(), name.c_str(), 0));
   }
 
@@ -244,7 +251,8 @@ class PosixDirectory final : public ports::Directory {
 
   IoStatus lock(const std::string& name) override {
     if (lock_.valid()) return {};
-    Descriptor fd(open_at(fd_.get(), name.c_str(), O_RDWR | O_CREAT, 0600));
+    const int flags = read_only_ ? O_RDONLY : O_RDWR | O_CREAT;
+    Descriptor fd(open_at(fd_.get(), name.c_str(), flags, 0600));
     if (!fd.valid()) return from_errno(errno);
     int result;
     do {
@@ -257,7 +265,9 @@ class PosixDirectory final : public ports::Directory {
 
   Result<std::unique_ptr<ports::Directory>, IoError> subdirectory(
       const std::string& name) override {
-    if (::mkdirat(fd_.get(), name.c_str(), 0700) == 0) {
+    if (read_only_) {
+      // It is there, or it is not.
+    } else if (::mkdirat(fd_.get(), name.c_str(), 0700) == 0) {
       const IoStatus synced = sync();
       if (!synced.ok()) return synced.error();
     } else if (errno != EEXIST) {
@@ -265,11 +275,13 @@ class PosixDirectory final : public ports::Directory {
     }
     Descriptor fd(open_at(fd_.get(), name.c_str(), O_RDONLY | O_DIRECTORY));
     if (!fd.valid()) return from_errno(errno);
-    return std::unique_ptr<ports::Directory>(std::make_unique<PosixDirectory>(std::move(fd)));
+    return std::unique_ptr<ports::Directory>(std::make_unique<PosixDirectory>(
+        std::move(fd), read_only_ ? Access::kReadOnly : Access::kReadWrite));
   }
 
  private:
   Descriptor fd_;
+  const bool read_only_;
   Descriptor lock_;
 };
 
@@ -292,6 +304,14 @@ Result<std::unique_ptr<ports::Directory>, IoError> open_posix_directory(const st
   if (!above.ok()) return above;
   return above.value()->subdirectory(slash == std::string::npos ? trimmed
                                                                 : trimmed.substr(slash + 1));
+}
+
+Result<std::unique_ptr<ports::Directory>, IoError> open_posix_directory_read_only(
+    const std::string& path) {
+  Descriptor fd(open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!fd.valid()) return from_errno(errno);
+  return std::unique_ptr<ports::Directory>(
+      std::make_unique<PosixDirectory>(std::move(fd), Access::kReadOnly));
 }
 
 Result<std::unique_ptr<ports::File>, IoError> open_posix_file(const std::string& path) {

@@ -16,6 +16,11 @@ namespace ds::server {
 Result<std::unique_ptr<ports::Directory>, ports::IoError> open_posix_directory(
     const std::string& path);
 
+// The directory at `path`, which must be there, for reading only: nothing is made, and whatever
+// would change something fails with kReadOnly. It can be locked if it has been locked before.
+Result<std::unique_ptr<ports::Directory>, ports::IoError> open_posix_directory_read_only(
+    const std::string& path);
+
 // The file at `path`, for reading only. kFailed if it is a directory, a device or the like.
 Result<std::unique_ptr<ports::File>, ports::IoError> open_posix_file(const std::string& path);
 
