@@ -1,4 +1,4 @@
-// durable-streams serve | segment inspect | version | help
+// durable-streams serve | check | backup | segment inspect | version | help
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/commands/backup.h"
+#include "server/commands/check.h"
 #include "server/commands/segment.h"
 #include "server/config/load.h"
 #include "server/descriptor_limit.h"
@@ -144,12 +146,56 @@ CLI::App* declare_inspect(CLI::App& app, InspectArguments& arguments) {
   return inspect;
 }
 
+ds::server::Print print_to(std::FILE* file) {
+  return [file](std::string_view text) { std::fwrite(text.data(), 1, text.size(), file); };
+}
+
 int inspect(const InspectArguments& arguments) {
-  const auto print_to = [](std::FILE* file) {
-    return [file](std::string_view text) { std::fwrite(text.data(), 1, text.size(), file); };
-  };
   return ds::server::inspect_segment(arguments.path, arguments.messages, print_to(stdout),
                                      print_to(stderr));
+}
+
+struct DataArguments {
+  std::string data_dir = "./data";
+  std::string to;      // backup
+  bool quick = false;  // check
+};
+
+void declare_data_dir(CLI::App& command, DataArguments& arguments) {
+  command.add_option("--data-dir", arguments.data_dir, "The server's data directory")
+      ->type_name("DIR")
+      ->envname("DS_DATA_DIR")
+      ->capture_default_str();
+}
+
+CLI::App* declare_check(CLI::App& app, DataArguments& arguments) {
+  CLI::App* check = app.add_subcommand(
+      "check", "Check a data directory, whether a server works on it or not; change nothing");
+  declare_data_dir(*check, arguments);
+  check->add_flag("--quick", arguments.quick, "Of the segments, trailers and heads only");
+  check->footer("Exit code 0: intact. 1: damaged, or not a data directory that can be read.");
+  return check;
+}
+
+CLI::App* declare_backup(CLI::App& app, DataArguments& arguments) {
+  CLI::App* backup = app.add_subcommand(
+      "backup", "Make a consistent copy of a data directory, or bring one up to date");
+  backup->add_option("to", arguments.to, "Where to: new, empty, or an earlier backup")
+      ->type_name("TO")
+      ->required();
+  declare_data_dir(*backup, arguments);
+  backup->footer(
+      "A server may be working on the data directory. Sealed data is linked where TO is on the\n"
+      "same file system. To go back to a backup: serve --data-dir with a copy of it.");
+  return backup;
+}
+
+int back_up(const DataArguments& arguments) {
+  ds::server::BackupRequest request;
+  request.data_dir = arguments.data_dir;
+  request.to = arguments.to;
+  request.version = DS_VERSION;
+  return ds::server::back_up(request, print_to(stdout), print_to(stderr));
 }
 
 }  // namespace
@@ -168,10 +214,13 @@ int main(int argc, char** argv) {
   declare_flags(*serve_command, flags);
   InspectArguments inspect_arguments;
   const CLI::App* inspect_command = declare_inspect(app, inspect_arguments);
+  DataArguments data_arguments;
+  const CLI::App* check_command = declare_check(app, data_arguments);
+  const CLI::App* backup_command = declare_backup(app, data_arguments);
   CLI::App* version_command = app.add_subcommand("version", "Print the version");
   CLI::App* help_command = app.add_subcommand("help", "Print help, or a subcommand's");
   std::string topic;
-  help_command->add_option("command", topic, "serve, segment, version or help");
+  help_command->add_option("command", topic, "serve, check, backup, segment, version or help");
   try {
     app.parse(argc, argv);
     if (version_command->parsed()) {
@@ -184,6 +233,11 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (inspect_command->parsed()) return inspect(inspect_arguments);
+    if (check_command->parsed()) {
+      return ds::server::check_data_directory(data_arguments.data_dir, data_arguments.quick,
+                                              print_to(stdout), print_to(stderr));
+    }
+    if (backup_command->parsed()) return back_up(data_arguments);
     return serve(*serve_command, flags, {argv, static_cast<size_t>(argc)});
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);

@@ -13,6 +13,7 @@
 #include "core/base/assert.h"
 #include "core/base/hash.h"
 #include "core/stream/op_record.h"
+#include "server/commands/backup.h"
 #include "server/log.h"
 #include "server/posix_file.h"
 
@@ -161,6 +162,8 @@ std::string Server::open_store() {
     return "cannot lock the data directory " + config_.data_dir + ": " +
            io_error_text(locked.error());
   }
+  std::string claimed = claim_backup(config_.data_dir);
+  if (!claimed.empty()) return claimed;
   for (auto [name, opened] :
        {std::pair("log", &log_directory_), std::pair("segments", &segments_directory_)}) {
     auto inside = directory_->subdirectory(name);
