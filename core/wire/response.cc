@@ -83,8 +83,7 @@ Response error_response(ErrorCode code) {
   response.error = code;
   response.allow_stream_methods = code == ErrorCode::kMethodNotAllowed;
   // Whoever is refused for now is told when to come back.
-  const bool for_now =
-      response.status == 429 || response.status == 503 || response.status == 507;
+  const bool for_now = response.status == 429 || response.status == 503 || response.status == 507;
   if (for_now) response.retry_after_seconds = 1;
   return response;
 }
