@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "core/base/hash.h"
 #include "core/stream/op.h"
 #include "core/stream/op_record.h"
 #include "core/stream/snapshot.h"

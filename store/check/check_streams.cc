@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/hash.h"
 #include "core/stream/snapshot.h"
 
 namespace ds::store {
@@ -54,9 +53,6 @@ class StreamsCheck {
     if (!state) return report_.problem(name + ": its snapshot is damaged");
     if (state->id != row.id || state->path != row.path) {
       return report_.problem(name + ": its snapshot is of " + stream_text(state->id, state->path));
-    }
-    if (state->path_hash != path_hash(state->path)) {
-      report_.problem(name + ": its snapshot has another path's hash");
     }
     if (row.pinned == state->pins.empty()) {
       report_.problem(name + ": whether forks share its bytes is not what its snapshot says");
