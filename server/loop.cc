@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -134,6 +135,30 @@ void Loop::begin_drain() {
 void Loop::begin_turn() {
   now_ = std::max(now_, shared_.clock.now());
   writer_.set_time(now_);
+  check_storage();
+}
+
+void Loop::measure_catalog() {
+  uint64_t bytes = 0;
+  for (const char* name : {"/catalog.db", "/catalog.db-wal"}) {
+    struct stat file{};
+    if (stat((shared_.config.data_dir + name).c_str(), &file) == 0) {
+      bytes += static_cast<uint64_t>(file.st_size);
+    }
+  }
+  shared_.catalog_bytes.store(bytes, std::memory_order_relaxed);
+}
+
+// What a turn adds may go beyond the limit: one body per connection at most.
+void Loop::check_storage() {
+  const uint64_t limit = shared_.config.disk_bytes_max;
+  if (limit == 0 || shared_.log == nullptr) return;
+  const uint64_t used = shared_.log->stats().bytes + shared_.sealer->stats().segment_bytes +
+                        shared_.catalog_bytes.load(std::memory_order_relaxed);
+  const bool full = used >= limit;
+  if (full == storage_full_) return;
+  storage_full_ = full;
+  engine_->set_storage(full ? wire::ErrorCode::kDiskLimit : wire::ErrorCode::kNone);
 }
 
 void Loop::end_turn() {
@@ -294,7 +319,10 @@ void Loop::arm_timer() {
 
 void Loop::on_timer() {
   timer_due_ = kNever;
-  if (index_ == 0) shared_.clock.resync();
+  if (index_ == 0) {
+    shared_.clock.resync();
+    measure_catalog();
+  }
   begin_turn();
   if (engine_->next_deadline() <= now_) engine_->on_time(now_, actions_);
   // A request may have parked after the first round of goodbyes.

@@ -30,6 +30,7 @@
 #include "server/memory_budget.h"
 #include "server/metrics.h"
 #include "server/reader_pool.h"
+#include "server/stream_count.h"
 #include "store/committer.h"
 #include "store/op_log.h"
 #include "store/sealer.h"
@@ -50,6 +51,8 @@ struct LoopShared {
   ReaderPool* readers = nullptr;
   const store::OpLog* log = nullptr;
   const store::Sealer* sealer = nullptr;
+  StreamCount* streams = nullptr;
+  std::atomic<uint64_t> catalog_bytes{0};  // as of a moment ago
   std::atomic<bool> log_healthy{true};
   std::atomic<uint64_t> connections{0};
   std::atomic<uint32_t> listings{0};
@@ -136,6 +139,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   void continue_later();
   void on_timer();
   void begin_turn();
+  void check_storage();
+  void measure_catalog();
   void end_turn();
   void arm_timer();
   void sweep_deadlines();
@@ -209,6 +214,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   std::vector<uint64_t> refused_loads_;
   std::vector<uint64_t> refused_sealed_reads_;
   uint64_t commits_outstanding_ = 0;
+  bool storage_full_ = false;
   uint64_t memory_position_ = 0;
 };
 

@@ -257,6 +257,9 @@ void Loop::answer_metrics(engine::RequestId id) {
   input.loops = counters;
   input.committer = shared_.committer;
   input.log = shared_.log;
+  input.sealer = shared_.sealer;
+  input.streams = shared_.streams->count();
+  input.catalog_bytes = shared_.catalog_bytes.load(std::memory_order_relaxed);
   input.log_healthy = shared_.log_healthy.load(std::memory_order_relaxed);
   input.body_memory_bytes = shared_.body_memory.load(std::memory_order_relaxed);
   Connection* connection = connection_of(id);

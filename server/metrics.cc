@@ -92,7 +92,15 @@ void add_drops(Families& families, const MetricsInput& input) {
 }
 
 void add_engines(Families& families, const MetricsInput& input) {
-  families.gauge("ds_streams", "Streams held in memory.", sum(input, &LoopCounters::streams));
+  families.gauge("ds_streams", "Streams, in memory or not.", input.streams);
+  families.gauge("ds_streams_in_memory", "Streams held in memory.",
+                 sum(input, &LoopCounters::streams));
+  families.gauge("ds_engine_memory_bytes", "Memory of streams, index and tail cache, estimated.",
+                 sum(input, &LoopCounters::memory_bytes));
+  families.counter("ds_finds_total", "Streams looked up in the catalog.",
+                   sum(input, &LoopCounters::finds));
+  families.counter("ds_evictions_total", "Streams that left the memory.",
+                   sum(input, &LoopCounters::evictions));
   MetricFamily& parked = families.add(
       "ds_parked_readers", "Live readers that wait for data, by mode.", MetricType::Gauge);
   Families::append(parked, {{"mode", "long_poll"}}, sum(input, &LoopCounters::parked_long_polls));
@@ -144,6 +152,21 @@ void add_log(Families& families, const MetricsInput& input) {
   families.gauge("ds_log_healthy", "1 if the op log takes writes.", input.log_healthy ? 1 : 0);
 }
 
+void add_segments(Families& families, const MetricsInput& input) {
+  if (input.sealer == nullptr) return;
+  const store::Sealer::Stats stats = input.sealer->stats();
+  families.gauge("ds_segments", "Segments.", stats.segments);
+  families.gauge("ds_segment_bytes", "Bytes of their files.", stats.segment_bytes);
+  families.gauge("ds_segment_live_bytes", "Bytes of messages in them that are still needed.",
+                 stats.live_bytes);
+  families.counter("ds_sealed_generations_total", "Generations of the op log that were sealed.",
+                   stats.generations);
+  families.counter("ds_segment_written_bytes_total", "Bytes written to segments.",
+                   stats.bytes_written);
+  families.counter("ds_segment_merges_total", "Merges and rewrites of segments.", stats.merges);
+  families.gauge("ds_catalog_bytes", "Bytes of the catalog's files.", input.catalog_bytes);
+}
+
 }  // namespace
 
 void LoopCounters::count_request(Route route, std::string_view method, uint16_t status) {
@@ -164,6 +187,9 @@ void LoopCounters::publish(const engine::Engine::Stats& stats) {
   cache_misses.set(stats.cache_misses);
   expired_streams.set(stats.expired_streams);
   lagging_readers.set(stats.lagging_readers);
+  finds.set(stats.finds);
+  evictions.set(stats.evictions);
+  memory_bytes.set(stats.memory_bytes);
 }
 
 std::string render_metrics(const MetricsInput& input) {
@@ -186,6 +212,7 @@ std::string render_metrics(const MetricsInput& input) {
   add_engines(families, input);
   add_commits(families, input);
   add_log(families, input);
+  add_segments(families, input);
   return families.text();
 }
 

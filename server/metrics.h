@@ -12,6 +12,7 @@
 #include "server/http/connection_host.h"
 #include "store/committer.h"
 #include "store/op_log.h"
+#include "store/sealer.h"
 
 namespace ds::server {
 
@@ -43,7 +44,7 @@ struct LoopCounters {
   Counter loads_refused;  // for want of room in the queue of disk reads
   // The engine's numbers, as of the last publish().
   Counter streams, parked_long_polls, sse_readers, pending_ops, cache_bytes, cache_hits,
-      cache_misses, expired_streams, lagging_readers;
+      cache_misses, expired_streams, lagging_readers, finds, evictions, memory_bytes;
 
   void count_request(Route route, std::string_view method, uint16_t status);
   void publish(const engine::Engine::Stats& stats);
@@ -53,6 +54,9 @@ struct MetricsInput {
   std::span<const LoopCounters* const> loops;
   const store::Committer* committer = nullptr;  // none with memory durability
   const store::OpLog* log = nullptr;
+  const store::Sealer* sealer = nullptr;
+  uint64_t streams = 0;  // in memory or not
+  uint64_t catalog_bytes = 0;
   bool log_healthy = true;
   uint64_t body_memory_bytes = 0;
   uint64_t answer_memory_bytes = 0;

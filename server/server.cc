@@ -21,7 +21,7 @@ namespace ds::server {
 
 namespace {
 
-engine::EngineConfig engine_config(const Config& config) {
+engine::EngineConfig engine_config(const Config& config, StreamCount& streams) {
   const uint64_t threads = config.threads;
   const auto whole_seconds = [](Duration d) { return static_cast<uint32_t>(d.us / 1000000); };
   engine::EngineConfig result;
@@ -39,6 +39,7 @@ engine::EngineConfig engine_config(const Config& config) {
   result.cache_start_max_age_seconds = whole_seconds(config.cache_start_max_age);
   result.live_readers_max =
       static_cast<uint32_t>(std::max<uint64_t>(1, config.live_readers_max / threads));
+  result.quota = &streams;
   result.pending_loads_max = static_cast<uint32_t>(config.pending_loads_max);
   return result;
 }
@@ -102,7 +103,9 @@ void raise_descriptor_limit() {
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config), shared_(config, clock_) {}
+Server::Server(const Config& config) : config_(config), streams_(config.streams_max), shared_(config, clock_) {
+  shared_.streams = &streams_;
+}
 
 Server::~Server() = default;
 
@@ -140,7 +143,7 @@ void Server::make_engines() {
   DS_ASSERT(getrandom(&key, sizeof key, 0) == sizeof key);
   const auto count = static_cast<uint32_t>(config_.threads);
   for (uint32_t i = 0; i < count; ++i) {
-    engines_.push_back(std::make_unique<engine::Engine>(engine_config(config_), i, key));
+    engines_.push_back(std::make_unique<engine::Engine>(engine_config(config_, streams_), i, key));
   }
 }
 
@@ -220,6 +223,9 @@ std::string Server::open_catalog() {
   const auto state = catalog_->state();
   if (!state.ok()) return "cannot read the catalog: " + state.error().message;
   catalog_state_ = *state;
+  const auto streams = catalog_->stream_count();
+  if (!streams.ok()) return "cannot read the catalog: " + streams.error().message;
+  streams_.begin_with(*streams);
   segment_files_ = std::make_unique<store::SegmentFiles>(*segments_directory_);
   store::SealerOptions options;
   options.trims_all = server_retention(config_) != stream::Retention{};

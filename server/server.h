@@ -58,6 +58,7 @@ class Server final : public store::CommitListener {
 
   const Config& config_;
   Clock clock_;
+  StreamCount streams_;
   LoopShared shared_;
   std::vector<std::unique_ptr<engine::Engine>> engines_;  // until the loops have them
   std::vector<std::unique_ptr<Loop>> loops_;

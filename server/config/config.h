@@ -48,6 +48,8 @@ struct Config {
   uint64_t uri_bytes_max = 0;
   uint64_t headers_max = 0;
   uint64_t connections_max = 0;
+  uint64_t streams_max = 0;     // 0: any number
+  uint64_t disk_bytes_max = 0;  // 0: as many as there are
   uint64_t pipeline_max = 0;
 
   Duration long_poll_timeout;
