@@ -141,7 +141,7 @@ void Loop::begin_turn() {
 void Loop::measure_catalog() {
   uint64_t bytes = 0;
   for (const char* name : {"/catalog.db", "/catalog.db-wal"}) {
-    struct stat file{};
+    struct stat file {};
     if (stat((shared_.config.data_dir + name).c_str(), &file) == 0) {
       bytes += static_cast<uint64_t>(file.st_size);
     }

@@ -103,7 +103,8 @@ void raise_descriptor_limit() {
 
 }  // namespace
 
-Server::Server(const Config& config) : config_(config), streams_(config.streams_max), shared_(config, clock_) {
+Server::Server(const Config& config)
+    : config_(config), streams_(config.streams_max), shared_(config, clock_) {
   shared_.streams = &streams_;
 }
 
