@@ -73,8 +73,8 @@ bool asks_for_live(std::string_view query) {
 }
 
 std::string_view route_name(Route route) {
-  static constexpr std::string_view kNames[kRouteCount] = {
-      "stream", "streams", "health", "ready", "metrics", "any", "none"};
+  static constexpr std::string_view kNames[kRouteCount] = {"stream",  "streams", "health", "ready",
+                                                           "metrics", "any",     "none"};
   return kNames[static_cast<size_t>(route)];
 }
 

@@ -50,7 +50,7 @@ TEST(Target, ALiveModeIsKnownByItsParameterAlone) {
 TEST(Target, RoutesAreWholePathsOrTheStreamRoot) {
   EXPECT_EQ(route_of("/v1/stream/a"), Route::kStream);
   EXPECT_EQ(route_of("/v1/stream"), Route::kNone);
-  EXPECT_EQ(route_of("/v1/streams/a"), Route::kNone);
+  EXPECT_EQ(route_of("/v1/streams/a"), Route::kStreams);
   EXPECT_EQ(route_of("/metrics"), Route::kMetrics);
   EXPECT_EQ(route_of("/metrics/"), Route::kNone);
   EXPECT_EQ(route_of("/x/health"), Route::kNone);
