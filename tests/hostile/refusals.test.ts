@@ -437,7 +437,14 @@ const kRows: Row[] = [
 ]
 
 // Produced by tests of their own below.
-const kElsewhere = ['body_too_large', 'request_timeout', 'fork_offset_beyond_tail']
+const kElsewhere = [
+  'body_too_large',
+  'request_timeout',
+  'fork_offset_beyond_tail',
+  'offset_trimmed',
+  'too_many_streams',
+  'invalid_listing',
+]
 // Nothing can cause it: a POST without a length has no body in HTTP/1.1 (RFC 9112 §6.3).
 const kUnreachable = ['length_required']
 

@@ -100,7 +100,7 @@ test('nothing leads out of the stream root, or into what is reserved', async () 
     [404, '/v1/stream/%5F%5fds/x'],
     [404, '/v1/stream/p/__ds/x'],
     [404, '/v1/stream/p/%5f_ds'],
-    [404, '/v1/streams/x'],
+    [404, '/v1/streamss/x'],
     [404, '/v2/stream/x'],
     [404, '/V1/stream/x'],
   ]
