@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace ds::server {
@@ -15,10 +17,7 @@ std::string lost_line(uint64_t lines) { return "lost " + std::to_string(lines) +
 
 class LogWriterTest : public ::testing::Test {
  protected:
-  LogWriterTest() {
-    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    ::fcntl(ends[1], F_SETPIPE_SZ, 4096);
-  }
+  LogWriterTest() { EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0); }
   ~LogWriterTest() override {
     for (const int end : ends) {
       if (end >= 0) ::close(end);
@@ -38,6 +37,8 @@ class LogWriterTest : public ::testing::Test {
     }
     return lines;
   }
+  // A pipe that is full with its first line.
+  void make_small() { ::fcntl(ends[1], F_SETPIPE_SZ, 4096); }
   int ends[2] = {-1, -1};
 };
 
@@ -55,6 +56,7 @@ TEST_F(LogWriterTest, LinesComeOutInOrderAndAllOfThemByTheEnd) {
 
 TEST_F(LogWriterTest, APipeThatNobodyReadsHoldsNobodyUpAndLosesTheOldestLines) {
   constexpr int kLines = 10000;
+  make_small();
   auto writer = std::make_unique<LogWriter>(ends[1], 2000, lost_line);
   for (int i = 0; i < kLines; ++i) writer->put("line " + std::to_string(i) + "\n");
   // Only now somebody reads, until there is nothing more.
@@ -83,6 +85,7 @@ TEST_F(LogWriterTest, APipeThatNobodyReadsHoldsNobodyUpAndLosesTheOldestLines) {
 }
 
 TEST_F(LogWriterTest, ItEndsAlthoughNobodyReads) {
+  make_small();
   LogWriter writer(ends[1], 1 << 20, lost_line);
   for (int i = 0; i < 1000; ++i) writer.put("a line that nobody will ever read\n");
 }
