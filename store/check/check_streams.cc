@@ -89,13 +89,13 @@ class StreamsCheck {
     Position end;
     for (const CatalogExtent& each : *extents) {
       const segment::Extent& extent = each.extent;
-      const std::string range = range_text(extent.begin, extent.end);
+      std::string problem = name + ": its extent at " + range_text(extent.begin, extent.end);
       if (extent.end <= extent.begin || extent.begin < begin || state.writer.tail < extent.end) {
-        report_.problem(name + ": its extent at " + range + " is not within its positions, " +
-                        range_text(begin, state.writer.tail));
+        problem.append(" is not within its positions, ");
+        report_.problem(problem.append(range_text(begin, state.writer.tail)));
       } else if (extent.begin < end) {
-        report_.problem(name + ": its extent at " + range +
-                        " overlaps the one before, which ends at " + std::to_string(end.value));
+        problem.append(" overlaps the one before, which ends at ");
+        report_.problem(problem.append(std::to_string(end.value)));
       }
       end = std::max(end, extent.end);
     }
