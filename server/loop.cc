@@ -22,6 +22,8 @@ constexpr Duration kTick = milliseconds(250);
 constexpr Duration kResyncTick = seconds(1);  // of the loop that keeps the clock
 constexpr size_t kSweptPerTick = 16384;
 constexpr int kEventsPerTurn = 512;
+constexpr uint64_t kUnwrittenBytesMax = 16 << 20;
+constexpr Duration kFailuresLogged = seconds(10);  // one line in this time
 
 ParserLimits parser_limits(const Config& config) {
   return {static_cast<size_t>(config.head_bytes_max), static_cast<size_t>(config.uri_bytes_max),
@@ -47,7 +49,8 @@ Loop::Loop(LoopShared& shared, uint32_t index, std::unique_ptr<engine::Engine> e
       sockets_(io_, epoll_create1(EPOLL_CLOEXEC)),
       timer_(io_),
       mailbox_([this] { boost::asio::post(io_, [this] { read_mail(); }); }),
-      outboxes_(shared.config.threads) {}
+      outboxes_(shared.config.threads),
+      failures_logged_(kFailuresLogged) {}
 
 Loop::~Loop() = default;
 
@@ -169,14 +172,28 @@ void Loop::end_turn() {
     if (engine_->has_batch()) continue;
     if (dirty_.empty()) break;
     finishing_.swap(dirty_);
-    for (Connection* connection : finishing_) connection->finish_turn();
+    for (Connection* connection : finishing_) {
+      connection->finish_turn();
+      write_early();
+    }
     finishing_.clear();
   }
+  unwritten_bytes_ = 0;
   deliver_outboxes();
   bury_dead();
   if (!ready_.empty() || !unread_.empty()) continue_later();
   if (draining_) check_drained();
   arm_timer();
+}
+
+// All answers of a turn exist at once until they are written, and may be copies. When it is much,
+// they are written before more is asked for.
+void Loop::write_early() {
+  if (unwritten_bytes_ < kUnwrittenBytesMax) return;
+  unwritten_bytes_ = 0;
+  submit_batch();
+  carry_out_actions();
+  for (Connection* connection : dirty_) connection->send_now();
 }
 
 void Loop::watch_sockets() {
@@ -196,6 +213,7 @@ void Loop::serve_sockets() {
   for (int i = 0; i < count; ++i) {
     Slot& slot = slots_[events[i].data.u32];
     if (slot.connection != nullptr) slot.connection->on_events(events[i].events);
+    write_early();
   }
 }
 
@@ -208,9 +226,12 @@ void Loop::read_mail() {
     if (end.outcome != engine::CommitOutcome::kDurable) {
       // Those taken after it under the same epoch are void, and will not be reported.
       commits_outstanding_ = 0;
-      log_event(LogLevel::kError, "a commit has failed",
-                {{"reason",
-                  end.outcome == engine::CommitOutcome::kDiskFull ? "disk full" : "I/O error"}});
+      const bool full = end.outcome == engine::CommitOutcome::kDiskFull;
+      uint64_t left_out = 0;
+      if (failures_logged_.admits(now_, &left_out)) {
+        log_event(LogLevel::kError, "a commit has failed",
+                  {{"reason", full ? "disk full" : "I/O error"}, {"not_logged", left_out}});
+      }
     }
     engine_->on_commit(end.batch_id, end.outcome, end.first_record, now_, actions_);
   }

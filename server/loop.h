@@ -26,6 +26,7 @@
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/http/connection.h"
+#include "server/log.h"
 #include "server/mailbox.h"
 #include "server/memory_budget.h"
 #include "server/metrics.h"
@@ -134,6 +135,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   // loop.cc
   void watch_sockets();
   void serve_sockets();
+  void write_early();
   void read_mail();
   void take_sockets();
   void continue_later();
@@ -215,6 +217,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   std::vector<uint64_t> refused_sealed_reads_;
   uint64_t commits_outstanding_ = 0;
   bool storage_full_ = false;
+  LogLimit failures_logged_;
+  uint64_t unwritten_bytes_ = 0;  // of answers in this turn, since they were last written
   uint64_t memory_position_ = 0;
 };
 

@@ -23,7 +23,12 @@ uint32_t serial_of(engine::RequestId id) { return static_cast<uint32_t>(id.value
 
 void Loop::submit(engine::RequestId id, uint32_t owner, const wire::RequestText& text) {
   if (owner == index_) {
+    const size_t before = actions_.size();
     engine_->on_request(id, text, now_, actions_);
+    for (size_t i = before; i < actions_.size(); ++i) {
+      const auto* answer = std::get_if<engine::Respond>(&actions_[i]);
+      if (answer != nullptr) unwritten_bytes_ += answer->response.body_bytes();
+    }
   } else {
     to_engine(owner, std::make_unique<engine::OwnedRequest>(id, text));
   }
@@ -262,6 +267,7 @@ void Loop::answer_metrics(engine::RequestId id) {
   input.catalog_bytes = shared_.catalog_bytes.load(std::memory_order_relaxed);
   input.log_healthy = shared_.log_healthy.load(std::memory_order_relaxed);
   input.body_memory_bytes = shared_.body_memory.load(std::memory_order_relaxed);
+  input.answer_memory_bytes = shared_.answer_memory.used();
   Connection* connection = connection_of(id);
   if (connection == nullptr) return;
   connection->respond_text(serial_of(id), "text/plain; version=0.0.4; charset=utf-8",

@@ -7,10 +7,11 @@ namespace ds::server {
 namespace {
 
 // A deleter of its own type is how charged bytes are known from others.
-struct ChargedDelete {
+struct ChargedRelease {
+  SharedBytes bytes;
   MemoryCharge charge;
-  void operator()(const std::string* bytes) {
-    delete bytes;
+  void operator()(const std::string*) {
+    bytes.reset();
     charge.resize(0);
   }
 };
@@ -24,13 +25,13 @@ void MemoryCharge::resize(uint64_t bytes) {
   bytes_ = bytes;
 }
 
-SharedBytes share_charged(std::string bytes, MemoryCharge charge) {
-  auto owned = std::make_unique<const std::string>(std::move(bytes));
-  return SharedBytes(owned.release(), ChargedDelete{std::move(charge)});
+SharedBytes charged(SharedBytes bytes, MemoryCharge charge) {
+  const std::string* text = bytes.get();
+  return SharedBytes(text, ChargedRelease{std::move(bytes), std::move(charge)});
 }
 
 bool is_charged(const SharedBytes& bytes) {
-  return std::get_deleter<ChargedDelete>(bytes) != nullptr;
+  return std::get_deleter<ChargedRelease>(bytes) != nullptr;
 }
 
 }  // namespace ds::server

@@ -61,9 +61,13 @@ class MemoryCharge {
   uint64_t bytes_ = 0;
 };
 
-// Shares `bytes` together with the charge for them, which ends with the last reference to them.
-SharedBytes share_charged(std::string bytes, MemoryCharge charge);
-// Whether these bytes were shared by share_charged(), and need not be charged again.
+// The same bytes together with a charge for them, which ends with the last reference to what is
+// returned.
+SharedBytes charged(SharedBytes bytes, MemoryCharge charge);
+inline SharedBytes share_charged(std::string bytes, MemoryCharge charge) {
+  return charged(share(std::move(bytes)), std::move(charge));
+}
+// Whether these bytes carry a charge, and need not be charged again.
 bool is_charged(const SharedBytes& bytes);
 
 }  // namespace ds::server

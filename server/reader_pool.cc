@@ -18,22 +18,29 @@ constexpr size_t kFindsAtOnce = 32;
 
 }  // namespace
 
-ReaderPool::ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max)
-    : sources_(sources), queue_max_(queue_max) {
+ReaderPool::ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max,
+                       MemoryBudget& answer_memory)
+    : sources_(sources), queue_max_(queue_max), answer_memory_(answer_memory) {
   for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 ReaderPool::~ReaderPool() { stop(); }
 
 bool ReaderPool::submit(ReadListener& listener, engine::Load load) {
-  return submit_read({&listener, std::move(load)});
+  uint64_t bytes = 0;
+  for (const engine::LoadPiece& piece : load.pieces) bytes += piece.bytes;
+  if (!answer_memory_.try_charge(bytes)) return false;
+  return submit_read({&listener, std::move(load), MemoryCharge(answer_memory_, bytes)});
 }
 
 bool ReaderPool::submit(ReadListener& listener, engine::ReadSealed read) {
-  return submit_read({&listener, std::move(read)});
+  // A guess, put right when the read has ended.
+  const uint64_t bytes = read.read.max_chunk_bytes;
+  if (!answer_memory_.try_charge(bytes)) return false;
+  return submit_read({&listener, std::move(read), MemoryCharge(answer_memory_, bytes)});
 }
 
-bool ReaderPool::submit(CatalogRead read) { return submit_read({nullptr, std::move(read)}); }
+bool ReaderPool::submit(CatalogRead read) { return submit_read({nullptr, std::move(read), {}}); }
 
 bool ReaderPool::submit_read(Job job) {
   {
@@ -48,7 +55,7 @@ bool ReaderPool::submit_read(Job job) {
 void ReaderPool::submit(ReadListener& listener, engine::Find find) {
   {
     const std::lock_guard lock(mutex_);
-    finds_.push_back({&listener, std::move(find)});
+    finds_.push_back({&listener, std::move(find), {}});
   }
   wake_.notify_one();
 }
@@ -91,16 +98,16 @@ void ReaderPool::run() {
         log_event(LogLevel::kError, "cannot open the catalog: " + opened.error().message);
       }
     }
-    for (const Job& job : jobs) serve(job, catalog.get());
+    for (Job& job : jobs) serve(job, catalog.get());
     jobs.clear();
   }
 }
 
-void ReaderPool::serve(const Job& job, store::Catalog* catalog) {
+void ReaderPool::serve(Job& job, store::Catalog* catalog) {
   if (const auto* load = std::get_if<engine::Load>(&job.what)) {
-    serve(*job.listener, *load);
+    serve(*job.listener, *load, std::move(job.charge));
   } else if (const auto* read = std::get_if<engine::ReadSealed>(&job.what)) {
-    serve(*job.listener, *read, catalog);
+    serve(*job.listener, *read, std::move(job.charge), catalog);
   } else if (const auto* look = std::get_if<CatalogRead>(&job.what)) {
     (*look)(catalog);
   } else {
@@ -108,7 +115,7 @@ void ReaderPool::serve(const Job& job, store::Catalog* catalog) {
   }
 }
 
-void ReaderPool::serve(ReadListener& listener, const engine::Load& load) {
+void ReaderPool::serve(ReadListener& listener, const engine::Load& load, MemoryCharge charge) {
   std::vector<store::OpLog::Piece> pieces;
   pieces.reserve(load.pieces.size());
   for (const engine::LoadPiece& piece : load.pieces) {
@@ -118,7 +125,8 @@ void ReaderPool::serve(ReadListener& listener, const engine::Load& load) {
   bool corrupt = false;
   const ports::IoStatus status = sources_.log.read_payloads(pieces, bytes, &corrupt);
   if (status.ok()) {
-    listener.on_load_end(load.load_id, LoadOutcome::kDone, share(std::move(bytes)));
+    listener.on_load_end(load.load_id, LoadOutcome::kDone,
+                         share_charged(std::move(bytes), std::move(charge)));
     return;
   }
   if (!corrupt && status.error() == ports::IoError::kNotFound) {
@@ -132,15 +140,24 @@ void ReaderPool::serve(ReadListener& listener, const engine::Load& load) {
                        nullptr);
 }
 
-void ReaderPool::serve(ReadListener& listener, const engine::ReadSealed& read,
+void ReaderPool::serve(ReadListener& listener, const engine::ReadSealed& read, MemoryCharge charge,
                        store::Catalog* catalog) {
-  if (catalog == nullptr) {
+  // A chunk may be much larger than it was taken for: what those before it turned out to take
+  // counts.
+  const uint64_t guess = charge.bytes();
+  charge.resize(0);
+  if (catalog == nullptr || !answer_memory_.try_charge(guess)) {
     listener.on_sealed_read_end(read.load_id, LoadOutcome::kFailed, {});
     return;
   }
+  charge = MemoryCharge(answer_memory_, guess);
   std::string problem;
   auto chunk = store::read_sealed(*catalog, sources_.segments, read.read, &problem);
   if (chunk.ok()) {
+    if (chunk->bytes != nullptr) {
+      charge.resize(chunk->bytes->size());
+      chunk->bytes = charged(std::move(chunk->bytes), std::move(charge));
+    }
     listener.on_sealed_read_end(read.load_id, LoadOutcome::kDone, std::move(*chunk));
     return;
   }

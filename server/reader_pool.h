@@ -1,6 +1,7 @@
 // Threads that read what is not in memory: payloads from the op log, sealed messages from segments,
 // streams from the catalog; so that no event loop waits for a disk. Bounded: what does not fit is
-// refused at once.
+// refused at once. What is read for answers counts as answer memory from the moment that it is
+// asked for until nobody refers to it any more.
 #pragma once
 
 #include <condition_variable>
@@ -17,6 +18,7 @@
 #include "core/base/slice.h"
 #include "core/engine/actions.h"
 #include "core/engine/engine.h"
+#include "server/memory_budget.h"
 #include "store/catalog.h"
 #include "store/op_log.h"
 #include "store/sealed_reader.h"
@@ -40,12 +42,13 @@ class ReaderPool {
     store::SegmentFiles& segments;
     std::string catalog_path;
   };
-  ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max);
+  ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max,
+             MemoryBudget& answer_memory);
   ~ReaderPool();
   ReaderPool(const ReaderPool&) = delete;
   ReaderPool& operator=(const ReaderPool&) = delete;
 
-  // Any thread. False: the queue is full, and the listener will not be called.
+  // Any thread. False: the queue or the answer memory is full, and the listener will not be called.
   [[nodiscard]] bool submit(ReadListener& listener, engine::Load load);
   [[nodiscard]] bool submit(ReadListener& listener, engine::ReadSealed read);
   // Served before any read, and never refused: the engine bounds them.
@@ -60,17 +63,20 @@ class ReaderPool {
   struct Job {
     ReadListener* listener = nullptr;
     std::variant<engine::Load, engine::ReadSealed, engine::Find, CatalogRead> what;
+    MemoryCharge charge = {};
   };
   bool submit_read(Job job);
   void run();
   bool take(std::vector<Job>& jobs);
-  void serve(const Job& job, store::Catalog* catalog);
-  void serve(ReadListener& listener, const engine::Load& load);
-  void serve(ReadListener& listener, const engine::ReadSealed& read, store::Catalog* catalog);
+  void serve(Job& job, store::Catalog* catalog);
+  void serve(ReadListener& listener, const engine::Load& load, MemoryCharge charge);
+  void serve(ReadListener& listener, const engine::ReadSealed& read, MemoryCharge charge,
+             store::Catalog* catalog);
   void serve(ReadListener& listener, const engine::Find& find, store::Catalog* catalog);
 
   const Sources sources_;
   const size_t queue_max_;
+  MemoryBudget& answer_memory_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> reads_;  // guarded by mutex_

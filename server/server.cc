@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
@@ -94,13 +93,6 @@ std::string io_error_text(ports::IoError error) {
   }
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 Server::Server(const Config& config)
@@ -112,7 +104,6 @@ Server::~Server() = default;
 
 int Server::run() {
   ::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
   make_engines();
   std::string problem = open_store();
   if (problem.empty()) problem = listen();
@@ -201,7 +192,8 @@ std::string Server::open_store() {
                                                   static_cast<uint32_t>(config_.threads));
   const ReaderPool::Sources sources{*log_, *segment_files_, config_.data_dir + "/catalog.db"};
   readers_ = std::make_unique<ReaderPool>(sources, static_cast<uint32_t>(config_.reader_threads),
-                                          static_cast<size_t>(config_.reader_queue_max));
+                                          static_cast<size_t>(config_.reader_queue_max),
+                                          shared_.answer_memory);
   committer_thread_ = std::make_unique<CommitterThread>(*committer_, *log_, clock_);
   shared_.committer = committer_.get();
   shared_.readers = readers_.get();

@@ -77,6 +77,12 @@ void Connection::finish_turn() {
   if (!is_closed()) settle();
 }
 
+void Connection::send_now() {
+  if (is_closed()) return;
+  flush();
+  if (!is_closed()) out_.hold();
+}
+
 // Called when nothing more can be done in this turn: ends what has ended, gives back what is not
 // needed, and says when to look again.
 void Connection::settle() {

@@ -57,6 +57,8 @@ class Connection {
   void resume();
   // Sends what there is, starts what had to wait, and settles. Called once per turn.
   void finish_turn();
+  // Sends what there is, before the turn ends.
+  void send_now();
   void on_deadline();
   // Closes if nothing is in flight; otherwise after the last answer.
   void drain();

@@ -115,3 +115,60 @@ test('a standard error that nobody reads holds up neither requests nor the end',
     child.kill('SIGKILL')
   }
 })
+
+test('answers that nobody takes are bounded together, and writes go on', async () => {
+  const server = await Server.start({
+    threads: 1,
+    args: ['--generation-size', '512MiB', '--answer-memory', '64MiB'],
+  })
+  const sockets: Socket[] = []
+  try {
+    await fill(server, 12)
+    const before = server.residentBytes()
+    const read = encodeRequest('GET', kPath)
+    const follow = encodeRequest('GET', `${kPath}?offset=-1&live=sse`)
+    for (let i = 0; i < 100; ++i) sockets.push(await deaf(server.port, i % 2 ? read : follow))
+    const peak = await peakWithin(server, 3000)
+    // The two readers' threads, and one that was let in before it was full, come on top.
+    expect(peak - before).toBeLessThan(200 << 20)
+    const other = await RawConnection.open(server.port)
+    const refused = await other.request('GET', kPath)
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect((await other.request('POST', kPath, kText, 'x')).status).toBe(204)
+    for (const socket of sockets) socket.destroy()
+    for (;;) {
+      const answer = await other.request('GET', kPath)
+      if (answer.status === 200) break
+      await sleep(50)
+    }
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await server.stop()
+  }
+})
+
+test('many readers of many small messages at once are served a part at a time', async () => {
+  const server = await Server.start({ threads: 1 })
+  const sockets: Socket[] = []
+  try {
+    const writer = await RawConnection.open(server.port)
+    expect((await writer.request('PUT', kPath, kText)).status).toBe(201)
+    for (let i = 0; i < 600; ++i) {
+      expect((await writer.request('POST', kPath, kText, 'x'.repeat(2000))).status).toBe(204)
+    }
+    for (let i = 0; i < 400; ++i) sockets.push(await deaf(server.port, Buffer.alloc(0)))
+    const before = server.peakResidentBytes()
+    // So that all their requests are there at once.
+    process.kill(server.pid, 'SIGSTOP')
+    const read = encodeRequest('GET', kPath)
+    await Promise.all(sockets.map((socket) => new Promise((sent) => socket.write(read, sent))))
+    process.kill(server.pid, 'SIGCONT')
+    expect((await writer.request('POST', kPath, kText, 'x')).status).toBe(204)
+    expect(server.peakResidentBytes() - before).toBeLessThan(100 << 20)
+  } finally {
+    process.kill(server.pid, 'SIGCONT')
+    for (const socket of sockets) socket.destroy()
+    await server.stop()
+  }
+})

@@ -174,9 +174,18 @@ export class Server {
 
   /** Resident memory in bytes. */
   residentBytes(): number {
+    return this.statusBytes('VmRSS')
+  }
+
+  /** The highest that resident memory has been. */
+  peakResidentBytes(): number {
+    return this.statusBytes('VmHWM')
+  }
+
+  private statusBytes(name: string): number {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
-    const match = /^VmRSS:\s+(\d+) kB$/m.exec(status)
-    if (match === null) throw new Error('no VmRSS')
+    const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)
+    if (match === null) throw new Error(`no ${name}`)
     return Number(match[1]) * 1024
   }
 }
