@@ -71,6 +71,7 @@ Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Dire
 Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t generation) {
   {
     const std::lock_guard lock(mutex_);
+    if (generation <= given_up_through_) return IoError::kNotFound;
     const auto found = entries_.find(generation);
     if (found != entries_.end()) {
       found->second.last_use = ++uses_;
@@ -82,6 +83,7 @@ Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t gene
   std::shared_ptr<ports::File> file = std::move(opened).value();
 
   const std::lock_guard lock(mutex_);
+  if (generation <= given_up_through_) return IoError::kNotFound;
   // Another thread may have been faster: its file, or the one that the committer has put, counts.
   Entry& entry = entries_[generation];
   if (entry.file == nullptr) entry.file = file;
@@ -95,9 +97,15 @@ Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t gene
   return file;
 }
 
-void GenerationFiles::forget(uint32_t generation) {
+void GenerationFiles::give_up_through(uint32_t generation) {
   const std::lock_guard lock(mutex_);
-  entries_.erase(generation);
+  given_up_through_ = std::max(given_up_through_, generation);
+  entries_.erase(entries_.begin(), entries_.upper_bound(generation));
+}
+
+bool GenerationFiles::given_up(uint32_t generation) {
+  const std::lock_guard lock(mutex_);
+  return generation <= given_up_through_;
 }
 
 void GenerationFiles::put(uint32_t generation, std::shared_ptr<ports::File> file) {

@@ -33,9 +33,12 @@ class GenerationFiles {
   // Borrows `directory` for its whole life.
   explicit GenerationFiles(ports::Directory& directory) : directory_(directory) {}
 
+  // kNotFound if it is missing, or has been given up.
   Result<std::shared_ptr<ports::File>, ports::IoError> get(uint32_t generation);
-  // Closes the file once nobody reads it any more.
-  void forget(uint32_t generation);
+  // Gives up this one and those before it, which are about to be removed: their files are closed
+  // once nobody reads them any more.
+  void give_up_through(uint32_t generation);
+  bool given_up(uint32_t generation);
   // Replaces the file that is handed out from now on.
   void put(uint32_t generation, std::shared_ptr<ports::File> file);
 
@@ -49,6 +52,7 @@ class GenerationFiles {
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<uint32_t, Entry> entries_;
+  uint32_t given_up_through_ = 0;
   uint64_t uses_ = 0;
 };
 

@@ -147,7 +147,7 @@ class GenerationLog final : public OpLog {
     DS_ASSERT(generation < current_generation_);
     while (first_generation_ <= generation) {
       const uint32_t oldest = first_generation_;
-      files_.forget(oldest);
+      files_.give_up_through(oldest);
       const IoStatus removed = directory_.remove(generation_name(oldest));
       if (!removed.ok() && removed.error() != IoError::kNotFound) return removed;
       const auto used = used_.find(oldest);

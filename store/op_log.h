@@ -118,7 +118,8 @@ class OpLog {
     uint32_t bytes = 0;  // payload bytes wanted
   };
   // Appends the wanted payload bytes of each record to `out`, checking every record's checksum.
-  // Blocks. `*corrupt` is set if it fails because of what is stored there.
+  // Blocks. `*corrupt` is set if it fails because of what is stored there, or is missing; kNotFound
+  // without it says that remove_through() was faster.
   virtual ports::IoStatus read_payloads(std::span<const Piece> pieces, std::string& out,
                                         bool* corrupt) const = 0;
 

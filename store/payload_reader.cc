@@ -121,9 +121,10 @@ class RunReader {
 IoStatus read_all(GenerationFiles& files, std::span<const Piece> pieces, std::string& out,
                   bool* corrupt) {
   while (!pieces.empty()) {
-    const auto file = files.get(pieces[0].record.generation());
+    const uint32_t generation = pieces[0].record.generation();
+    const auto file = files.get(generation);
     if (!file.ok()) {
-      *corrupt = file.error() == IoError::kNotFound;
+      *corrupt = file.error() == IoError::kNotFound && !files.given_up(generation);
       return file.error();
     }
     uint64_t begin = 0;

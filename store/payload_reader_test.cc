@@ -13,6 +13,7 @@ using ports::IoError;
 
 struct ReadResult {
   bool ok = false;
+  std::optional<IoError> error;
   bool corrupt = false;
   std::string bytes;
 };
@@ -20,7 +21,9 @@ struct ReadResult {
 ReadResult read(const OpLog& log, std::vector<OpLog::Piece> pieces) {
   ReadResult result;
   result.bytes = ">";
-  result.ok = log.read_payloads(pieces, result.bytes, &result.corrupt).ok();
+  const ports::IoStatus status = log.read_payloads(pieces, result.bytes, &result.corrupt);
+  result.ok = status.ok();
+  if (!status.ok()) result.error = status.error();
   return result;
 }
 
@@ -113,6 +116,28 @@ TEST_F(PayloadReader, APlaceWhereNothingIsCountsAsDamage) {
   EXPECT_TRUE(read(*world_.log, {{log_position(99, 64), 0, 10}}).corrupt);
   EXPECT_TRUE(read(*world_.log, {{log_position(1, 0xfffffff0), 0, 10}}).corrupt);
   EXPECT_TRUE(read(*world_.log, {{log_position(1, kGenerationBytesMin - 8), 0, 10}}).corrupt);
+}
+
+TEST_F(PayloadReader, WhatWasRemovedOnPurposeIsGoneButNotDamaged) {
+  const uint32_t removed = places_[100].generation();
+  ASSERT_GT(removed, 1u);
+  ASSERT_LT(removed, places_[200].generation());
+  ASSERT_TRUE(read(*world_.log, {{places_[1], 0, 10}}).ok);  // keeps the file open
+  ASSERT_TRUE(world_.log->remove_through(removed).ok());
+  for (const uint64_t i : {1u, 100u}) {
+    const ReadResult got = read(*world_.log, {{places_[200], 0, 10}, {places_[i], 0, 10}});
+    EXPECT_EQ(got.error, IoError::kNotFound) << i;
+    EXPECT_FALSE(got.corrupt) << i;
+    EXPECT_EQ(got.bytes, ">");
+  }
+  EXPECT_TRUE(read(*world_.log, {{places_[200], 0, 10}}).ok);
+}
+
+TEST_F(PayloadReader, WhatOthersRemovedCountsAsDamage) {
+  ASSERT_TRUE(world_.disk.root()->remove("00000002.log").ok());
+  const ReadResult got = read(*world_.log, {{log_position(2, 64), 0, 10}});
+  EXPECT_EQ(got.error, IoError::kNotFound);
+  EXPECT_TRUE(got.corrupt);
 }
 
 TEST_F(PayloadReader, AnInputErrorIsNotDamage) {

@@ -65,6 +65,7 @@ class SegmentFiles {
   std::map<HeadKey, KeptHead> heads_;
   size_t head_blocks_ = 0;  // of heads_
   uint64_t uses_ = 0;
+  uint64_t forgotten_ = 0;  // calls of forget()
 };
 
 enum class SealedReadError : uint8_t {

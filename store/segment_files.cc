@@ -40,6 +40,7 @@ std::optional<uint64_t> parse_segment_name(std::string_view name) {
 }
 
 Result<std::shared_ptr<ports::File>, IoError> SegmentFiles::get(uint64_t id) {
+  uint64_t forgotten = 0;
   {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(id);
@@ -47,12 +48,15 @@ Result<std::shared_ptr<ports::File>, IoError> SegmentFiles::get(uint64_t id) {
       found->second.last_use = ++uses_;
       return found->second.file;
     }
+    forgotten = forgotten_;
   }
   auto opened = directory_.open(segment_name(id), ports::Directory::Open::kExisting);
   if (!opened.ok()) return opened.error();
   std::shared_ptr<ports::File> file = std::move(opened).value();
 
   const std::lock_guard lock(mutex_);
+  // Perhaps it has just been removed: kept open, it would take its space for long.
+  if (forgotten != forgotten_) return file;
   Entry& entry = entries_[id];
   if (entry.file == nullptr) entry.file = file;
   entry.last_use = ++uses_;
@@ -63,6 +67,7 @@ Result<std::shared_ptr<ports::File>, IoError> SegmentFiles::get(uint64_t id) {
 
 void SegmentFiles::forget(uint64_t id) {
   const std::lock_guard lock(mutex_);
+  ++forgotten_;
   entries_.erase(id);
   const auto first = heads_.lower_bound({id, 0});
   const auto last = heads_.upper_bound({id, UINT64_MAX});
