@@ -134,10 +134,16 @@ TEST_F(PayloadReader, WhatWasRemovedOnPurposeIsGoneButNotDamaged) {
 }
 
 TEST_F(PayloadReader, WhatOthersRemovedCountsAsDamage) {
-  ASSERT_TRUE(world_.disk.root()->remove("00000002.log").ok());
-  const ReadResult got = read(*world_.log, {{log_position(2, 64), 0, 10}});
-  EXPECT_EQ(got.error, IoError::kNotFound);
-  EXPECT_TRUE(got.corrupt);
+  const auto directory = world_.disk.root();
+  ASSERT_TRUE(directory->remove("00000001.log").ok());
+  GenerationFiles files(*directory);  // that has not opened it before
+  const OpLog::Piece piece{places_[5], 0, 10};
+  std::string out;
+  bool corrupt = false;
+  const ports::IoStatus status = read_payloads(files, {&piece, 1}, out, &corrupt);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error(), IoError::kNotFound);
+  EXPECT_TRUE(corrupt);
 }
 
 TEST_F(PayloadReader, AnInputErrorIsNotDamage) {
