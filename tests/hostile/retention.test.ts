@@ -62,8 +62,11 @@ test('a stream lets go of what is beyond Stream-Max-Bytes, and says where it beg
 test('a retention that is none is refused', async () => {
   const server = await Server.start()
   try {
-    for (const headers of [{ 'Stream-Max-Bytes': '0' }, { 'Stream-Max-Age': 'soon' }]) {
-      const refused = await put(server.url('odd'), { ...kText, ...headers })
+    for (const [name, value] of [
+      ['Stream-Max-Bytes', '0'],
+      ['Stream-Max-Age', 'soon'],
+    ] as const) {
+      const refused = await put(server.url('odd'), { ...kText, [name]: value })
       expect([refused.status, errorCode(refused)]).toEqual([400, 'invalid_retention'])
     }
     expect((await head(server.url('odd'))).status).toBe(404)

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 
 const kStartTimeoutMs = 30_000
 const kStopTimeoutMs = 20_000
@@ -42,6 +43,15 @@ export async function freePort(): Promise<number> {
   await once(probe, 'close')
   if (address === null || typeof address === 'string') throw new Error('no port')
   return address.port
+}
+
+/** What is sent from now on opens connections of its own: those kept alive led to a process that
+ *  has ended, and the same port has another one soon. */
+function forgetConnections(): void {
+  const old = getGlobalDispatcher()
+  setGlobalDispatcher(new Agent())
+  // Waits for what is under way, at other servers perhaps.
+  old.close().catch(() => {})
 }
 
 export class Server {
@@ -144,6 +154,7 @@ export class Server {
   async kill(): Promise<void> {
     this.child?.kill('SIGKILL')
     await this.exited
+    forgetConnections()
   }
 
   /** SIGTERM; resolves to the exit code. The data directory stays. */
@@ -155,6 +166,7 @@ export class Server {
       await this.kill()
       throw new Error(`the server ignored SIGTERM for ${kStopTimeoutMs} ms:\n${this.stderr}`)
     }
+    forgetConnections()
     return outcome
   }
 
