@@ -10,9 +10,11 @@ namespace {
 constexpr std::chrono::seconds kRetryPause{1};  // after a generation could not be prepared
 }  // namespace
 
-CommitterThread::CommitterThread(store::Committer& committer, store::OpLog& log, const Clock& clock)
+CommitterThread::CommitterThread(store::Committer& committer, store::OpLog& log, Ballast& ballast,
+                                 const Clock& clock)
     : committer_(committer),
       log_(log),
+      ballast_(ballast),
       clock_(clock),
       wanted_(log.wants_next_generation()),
       preparing_([this] { prepare(); }),
@@ -53,7 +55,10 @@ void CommitterThread::prepare() {
       if (stopped_) return;
       wanted_ = false;
     }
-    const bool failed = !log_.prepare_next_generation().ok();
+    ports::IoStatus prepared = log_.prepare_next_generation();
+    const bool full = !prepared.ok() && prepared.error() == ports::IoError::kNoSpace;
+    if (full && ballast_.make_room()) prepared = log_.prepare_next_generation();
+    const bool failed = !prepared.ok();
     if (failed && !failed_before) {
       log_event(LogLevel::kWarn, "cannot prepare the op log's next generation; trying again");
     }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "server/ballast.h"
 #include "server/clock.h"
 #include "store/committer.h"
 #include "store/op_log.h"
@@ -14,7 +15,8 @@ namespace ds::server {
 
 class CommitterThread {
  public:
-  CommitterThread(store::Committer& committer, store::OpLog& log, const Clock& clock);
+  CommitterThread(store::Committer& committer, store::OpLog& log, Ballast& ballast,
+                  const Clock& clock);
   ~CommitterThread();
   CommitterThread(const CommitterThread&) = delete;
   CommitterThread& operator=(const CommitterThread&) = delete;
@@ -28,6 +30,7 @@ class CommitterThread {
 
   store::Committer& committer_;
   store::OpLog& log_;
+  Ballast& ballast_;
   const Clock& clock_;
   std::mutex mutex_;
   std::condition_variable wake_;

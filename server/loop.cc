@@ -152,16 +152,26 @@ void Loop::measure_catalog() {
   shared_.catalog_bytes.store(bytes, std::memory_order_relaxed);
 }
 
-// What a turn adds may go beyond the limit: one body per connection at most.
 void Loop::check_storage() {
+  if (shared_.log == nullptr) return;
+  wire::ErrorCode refusal = wire::ErrorCode::kNone;
+  if (shared_.ballast->full()) {
+    refusal = wire::ErrorCode::kStorageFull;
+  } else if (over_disk_limit()) {
+    refusal = wire::ErrorCode::kDiskLimit;
+  }
+  if (refusal == storage_refusal_) return;
+  storage_refusal_ = refusal;
+  engine_->set_storage(refusal);
+}
+
+// What a turn adds may go beyond the limit: one body per connection at most.
+bool Loop::over_disk_limit() const {
   const uint64_t limit = shared_.config.disk_bytes_max;
-  if (limit == 0 || shared_.log == nullptr) return;
+  if (limit == 0) return false;
   const uint64_t used = shared_.log->stats().bytes + shared_.sealer->stats().segment_bytes +
                         shared_.catalog_bytes.load(std::memory_order_relaxed);
-  const bool full = used >= limit;
-  if (full == storage_full_) return;
-  storage_full_ = full;
-  engine_->set_storage(full ? wire::ErrorCode::kDiskLimit : wire::ErrorCode::kNone);
+  return used >= limit;
 }
 
 void Loop::end_turn() {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/engine/engine.h"
+#include "server/ballast.h"
 #include "server/clock.h"
 #include "server/config/config.h"
 #include "server/http/connection.h"
@@ -52,6 +53,7 @@ struct LoopShared {
   ReaderPool* readers = nullptr;
   const store::OpLog* log = nullptr;
   const store::Sealer* sealer = nullptr;
+  const Ballast* ballast = nullptr;
   StreamCount* streams = nullptr;
   std::atomic<uint64_t> catalog_bytes{0};  // as of a moment ago
   std::atomic<bool> log_healthy{true};
@@ -142,6 +144,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   void on_timer();
   void begin_turn();
   void check_storage();
+  bool over_disk_limit() const;
   void measure_catalog();
   void end_turn();
   void arm_timer();
@@ -216,7 +219,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   std::vector<uint64_t> refused_loads_;
   std::vector<uint64_t> refused_sealed_reads_;
   uint64_t commits_outstanding_ = 0;
-  bool storage_full_ = false;
+  wire::ErrorCode storage_refusal_ = wire::ErrorCode::kNone;
   LogLimit failures_logged_;
   uint64_t unwritten_bytes_ = 0;  // of answers in this turn, since they were last written
   uint64_t memory_position_ = 0;

@@ -263,6 +263,7 @@ void Loop::answer_metrics(engine::RequestId id) {
   input.committer = shared_.committer;
   input.log = shared_.log;
   input.sealer = shared_.sealer;
+  input.ballast = shared_.ballast;
   input.streams = shared_.streams->count();
   input.catalog_bytes = shared_.catalog_bytes.load(std::memory_order_relaxed);
   input.log_healthy = shared_.log_healthy.load(std::memory_order_relaxed);

@@ -152,6 +152,18 @@ void add_log(Families& families, const MetricsInput& input) {
   families.gauge("ds_log_healthy", "1 if the op log takes writes.", input.log_healthy ? 1 : 0);
 }
 
+void add_ballast(Families& families, const MetricsInput& input) {
+  if (input.ballast == nullptr) return;
+  const Ballast::Stats stats = input.ballast->stats();
+  families.gauge("ds_disk_free_bytes", "Bytes that are free on the data directory's disk.",
+                 stats.free_bytes);
+  families.gauge("ds_disk_full", "1 while appends and creations are refused: the disk is full.",
+                 stats.full ? 1 : 0);
+  families.gauge("ds_ballast_bytes", "Bytes of the ballast, 0 while it is given up.", stats.bytes);
+  families.counter("ds_ballast_releases_total", "How often the ballast was given up.",
+                   stats.releases);
+}
+
 void add_segments(Families& families, const MetricsInput& input) {
   if (input.sealer == nullptr) return;
   const store::Sealer::Stats stats = input.sealer->stats();
@@ -212,6 +224,7 @@ std::string render_metrics(const MetricsInput& input) {
   add_engines(families, input);
   add_commits(families, input);
   add_log(families, input);
+  add_ballast(families, input);
   add_segments(families, input);
   return families.text();
 }

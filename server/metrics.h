@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/engine/engine.h"
+#include "server/ballast.h"
 #include "server/http/connection_host.h"
 #include "store/committer.h"
 #include "store/op_log.h"
@@ -55,6 +56,7 @@ struct MetricsInput {
   const store::Committer* committer = nullptr;  // none with memory durability
   const store::OpLog* log = nullptr;
   const store::Sealer* sealer = nullptr;
+  const Ballast* ballast = nullptr;
   uint64_t streams = 0;  // in memory or not
   uint64_t catalog_bytes = 0;
   bool log_healthy = true;

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,6 +18,8 @@ namespace {
 // An engine is told of so many streams at a time, so that its turns stay short.
 constexpr size_t kStreamsPerPart = 2000;
 constexpr Duration kLongestPause = milliseconds(100);
+// With a full disk: what deletions give back comes back with the sealing.
+constexpr Duration kSealAfterFull = seconds(1);
 constexpr Duration kDueInterval = seconds(1);
 constexpr Duration kRetryPause = seconds(1);
 constexpr size_t kDueAtOnce = 1000;
@@ -91,6 +94,9 @@ bool SealingThread::seal_next() {
   auto sealed = parts_.sealer.seal(next);
   if (!sealed.ok()) {
     report(sealed.error(), "cannot seal a generation of the op log");
+    if (sealed.error().kind == store::SealError::Kind::kNoSpace && !parts_.ballast.full()) {
+      if (parts_.ballast.make_room()) retry_at_ = parts_.clock.now();
+    }
     return false;
   }
   failed_before_ = false;
@@ -164,7 +170,8 @@ void SealingThread::rotate_if_old() {
     generation_begun_ = now;
     return;
   }
-  if (now - generation_begun_ < seal_after_) return;
+  const Duration age = parts_.ballast.full() ? std::min(seal_after_, kSealAfterFull) : seal_after_;
+  if (now - generation_begun_ < age) return;
   generation_begun_ = now;
   parts_.committer.ask_for_rotation();
 }
@@ -207,7 +214,7 @@ bool SealingThread::trim_streams() {
 }
 
 bool SealingThread::tidy() {
-  const auto tidied = parts_.sealer.tidy();
+  const auto tidied = parts_.sealer.tidy({parts_.ballast.spare_bytes(), parts_.ballast.full()});
   if (tidied.ok()) return *tidied;
   report(tidied.error(), "cannot merge segments");
   return false;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/stream/op.h"
+#include "server/ballast.h"
 #include "server/clock.h"
 #include "store/catalog.h"
 #include "store/committer.h"
@@ -29,6 +30,7 @@ class SealingThread {
     store::Committer& committer;
     store::Catalog& catalog;  // this thread's own
     store::Sealer& sealer;
+    Ballast& ballast;
     const Clock& clock;
     const std::vector<Loop*>& loops;
   };

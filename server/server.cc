@@ -159,6 +159,10 @@ std::string Server::open_store() {
   }
   std::string claimed = claim_backup(config_.data_dir);
   if (!claimed.empty()) return claimed;
+  const uint64_t automatic = kBallastGenerations * config_.generation_bytes + kBallastCatalogBytes;
+  ballast_ = std::make_unique<Ballast>(Ballast::Options{
+      config_.data_dir, config_.ballast_bytes.value_or(automatic), config_.generation_bytes});
+  ballast_->prepare();
   for (auto [name, opened] :
        {std::pair("log", &log_directory_), std::pair("segments", &segments_directory_)}) {
     auto inside = directory_->subdirectory(name);
@@ -194,13 +198,15 @@ std::string Server::open_store() {
   readers_ = std::make_unique<ReaderPool>(sources, static_cast<uint32_t>(config_.reader_threads),
                                           static_cast<size_t>(config_.reader_queue_max),
                                           shared_.answer_memory);
-  committer_thread_ = std::make_unique<CommitterThread>(*committer_, *log_, clock_);
+  ballast_->start([this](bool full) { log_->save_space(full); });
+  committer_thread_ = std::make_unique<CommitterThread>(*committer_, *log_, *ballast_, clock_);
   shared_.committer = committer_.get();
   shared_.readers = readers_.get();
   shared_.log = log_.get();
   shared_.sealer = sealer_.get();
-  const SealingThread::Parts sealing{*log_,    *committer_, *catalog_,
-                                     *sealer_, clock_,      shared_.loops};
+  shared_.ballast = ballast_.get();
+  const SealingThread::Parts sealing{*log_,     *committer_, *catalog_,    *sealer_,
+                                     *ballast_, clock_,      shared_.loops};
   sealing_thread_ =
       std::make_unique<SealingThread>(sealing, config_.seal_after, server_retention(config_));
   sealing_thread_->start();
@@ -248,6 +254,7 @@ std::string Server::replay_log(store::OpLog::Recovery* recovery) {
   store::OpLogOptions options;
   options.generation_bytes = config_.generation_bytes;
   options.first_generation = catalog_state_.sealed_through + 1;
+  options.saves_space = ballast_->full();
   EnginePeers peers(engines_, catalog_.get());
   auto log = store::OpLog::open(
       *log_directory_, options,
@@ -373,6 +380,7 @@ void Server::close_store() {
   if (sealing_thread_ != nullptr) sealing_thread_->stop();
   if (readers_ != nullptr) readers_->stop();
   if (committer_thread_ != nullptr) committer_thread_->stop();
+  if (ballast_ != nullptr) ballast_->stop();
   if (log_ == nullptr) return;
   const bool healthy = shared_.log_healthy.load();
   if (healthy && log_->close().ok()) return;
@@ -394,6 +402,8 @@ void Server::on_log_health(bool healthy) {
                 ? "the op log works again"
                 : "the op log is broken: writes wait until it has been reopened and read again");
 }
+
+bool Server::on_no_space() { return ballast_->make_room(); }
 
 void Server::on_answered_writes_lost(uint64_t frames) {
   log_event(LogLevel::kError, "answered writes are lost (relaxed durability); ending the process",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ports/file.h"
+#include "server/ballast.h"
 #include "server/clock.h"
 #include "server/committer_thread.h"
 #include "server/config/config.h"
@@ -54,6 +55,7 @@ class Server final : public store::CommitListener {
   void on_committed(uint32_t engine, uint64_t batch_id, engine::CommitOutcome outcome,
                     LogPosition first_record) override;
   void on_log_health(bool healthy) override;
+  bool on_no_space() override;
   void on_answered_writes_lost(uint64_t frames) override;
 
   const Config& config_;
@@ -69,6 +71,7 @@ class Server final : public store::CommitListener {
   store::CatalogState catalog_state_;        // as it was at the start
   std::unique_ptr<store::SegmentFiles> segment_files_;
   std::unique_ptr<store::Sealer> sealer_;
+  std::unique_ptr<Ballast> ballast_;
   std::unique_ptr<store::OpLog> log_;
   std::unique_ptr<store::Committer> committer_;
   std::unique_ptr<ReaderPool> readers_;

@@ -49,7 +49,9 @@ bool Committer::run_once(Instant now) {
   if (due && state_ == State::kWorking) sync_relaxed(now);
   // Only with nothing half done: what a rotation syncs has to be answered for.
   const bool rotates = take_rotation() && answered_unsynced_ == 0 && state_ == State::kWorking;
-  if (rotates && !log_.rotate().ok() && log_.broken()) break_log(now, false);
+  if (rotates && !with_room([this] { return log_.rotate(); }).ok() && log_.broken()) {
+    break_log(now, false);
+  }
   return taken || due || rotates;
 }
 
@@ -151,7 +153,7 @@ size_t Committer::gather_frame(size_t from) {
 bool Committer::commit_frame(Instant now) {
   frame_began_ = std::chrono::steady_clock::now();
   const bool relaxed = options_.durability == Durability::kRelaxed;
-  IoStatus status = log_.append(frame_views_, relaxed, frame_begins_);
+  IoStatus status = with_room([&] { return log_.append(frame_views_, relaxed, frame_begins_); });
   if (!status.ok() && !log_.broken()) {
     {
       const std::lock_guard lock(stats_mutex_);
@@ -171,6 +173,13 @@ bool Committer::commit_frame(Instant now) {
   if (relaxed && answered_unsynced_++ == 0) sync_due_ = now + options_.sync_interval;
   frame_done();
   return true;
+}
+
+// Once more if it failed for want of room and the host has made some.
+IoStatus Committer::with_room(const std::function<IoStatus()>& write) {
+  const IoStatus status = write();
+  const bool full = !status.ok() && status.error() == IoError::kNoSpace && !log_.broken();
+  return full && listener_.on_no_space() ? write() : status;
 }
 
 // The frame is as durable as it is meant to be: counts it and reports its batches.

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -41,6 +42,8 @@ class CommitListener {
                             LogPosition first_record) = 0;
   // The log is broken, or works again. For readiness and logs.
   virtual void on_log_health(bool healthy) = 0;
+  // There is no room for the log's next generation. True: try again, once, as there may be now.
+  virtual bool on_no_space() { return false; }
   // Relaxed durability: this many frames whose ops had been answered are lost. From now on every
   // batch fails; the host had better end the process.
   virtual void on_answered_writes_lost(uint64_t frames) { static_cast<void>(frames); }
@@ -111,6 +114,7 @@ class Committer {
   void commit_taken(Instant now);
   size_t gather_frame(size_t from);
   bool commit_frame(Instant now);
+  ports::IoStatus with_room(const std::function<ports::IoStatus()>& write);
   void frame_done();
   void fail(const Queued& item, engine::CommitOutcome outcome);
   void fail_rest(engine::CommitOutcome outcome);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <random>
 #include <thread>
@@ -34,6 +35,11 @@ class Listener : public CommitListener {
   }
   void on_log_health(bool healthy) override { health.push_back(healthy); }
   void on_answered_writes_lost(uint64_t frames) override { lost_frames += frames; }
+  bool on_no_space() override {
+    ++without_space;
+    if (make_room) make_room();
+    return make_room != nullptr;
+  }
 
   // "0:1 durable, 1:1 full", and forgets it.
   std::string take() {
@@ -52,6 +58,8 @@ class Listener : public CommitListener {
   std::vector<Report> reports;
   std::vector<bool> health;
   uint64_t lost_frames = 0;
+  int without_space = 0;
+  std::function<void()> make_room;
 };
 
 class CommitterTest : public testing::Test {
@@ -98,6 +106,26 @@ TEST_F(CommitterTest, WhatHasQueuedUpBecomesOneFrame) {
   EXPECT_EQ(committer_->stats().ops, 3u);
   EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 1001, 2}));
   EXPECT_EQ(world_.recovery.frames, 1u);
+}
+
+TEST_F(CommitterTest, ACommitWithoutRoomIsTriedAgainOnceSomeHasBeenMade) {
+  start();
+  world_.disk.set_space(kGenerationBytesMin + 100);
+  submit(0, 1, 0, 40000);
+  EXPECT_EQ(run(), "0:1 durable");
+  submit(0, 2, 0, 40000);
+  EXPECT_EQ(run(), "0:2 full");
+  EXPECT_EQ(listener_.without_space, 1);
+  listener_.make_room = [this] { world_.disk.set_space(3 * kGenerationBytesMin); };
+  submit(0, 3, 1, 40000);
+  EXPECT_EQ(run(), "0:3 durable");
+  // Whoever makes none is not asked for ever.
+  listener_.make_room = [] {};
+  submit(0, 4, 1, 3 * kGenerationBytesMin);
+  EXPECT_EQ(run(), "0:4 full");
+  EXPECT_EQ(listener_.without_space, 3);
+  EXPECT_TRUE(listener_.health.empty());
+  EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 3}));
 }
 
 TEST_F(CommitterTest, ReportsWhereEachBatchBegins) {

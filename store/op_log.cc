@@ -57,7 +57,8 @@ class GenerationLog final : public OpLog {
         generation_bytes_(
             std::clamp(options.generation_bytes, kGenerationBytesMin, kGenerationBytesMax)),
         salt_seed_(options.salt_seed != 0 ? options.salt_seed : system_seed()),
-        files_(directory) {}
+        files_(directory),
+        saves_space_(options.saves_space) {}
 
   // Goes on where the recovery ended.
   IoStatus start(RecoveredLog recovered) {
@@ -76,6 +77,7 @@ class GenerationLog final : public OpLog {
     file_ = std::move(recovered.file);
     header_ = recovered.header;
     current_generation_ = header_.generation;
+    current_file_bytes_ = header_.file_bytes;
     set_position(recovered.position);
     files_.put(header_.generation, file_);
     return {};
@@ -173,13 +175,17 @@ class GenerationLog final : public OpLog {
 
   IoStatus prepare_next_generation() override {
     const std::lock_guard lock(next_mutex_);
-    return make_next_file(generation_bytes_);
+    return make_next_file(0);
   }
 
   bool wants_next_generation() const override {
+    const uint64_t bytes =
+        std::min(generation_bytes_, current_file_bytes_.load(std::memory_order_relaxed));
     return !next_ready_.load(std::memory_order_relaxed) &&
-           position_.load(std::memory_order_relaxed) >= generation_bytes_ / 4;
+           position_.load(std::memory_order_relaxed) >= bytes / 4;
   }
+
+  void save_space(bool on) override { saves_space_.store(on, std::memory_order_relaxed); }
 
   IoStatus read_payloads(std::span<const Piece> pieces, std::string& out,
                          bool* corrupt) const override {
@@ -310,8 +316,7 @@ class GenerationLog final : public OpLog {
   // frame that needs a generation tries again. Other errors break it.
   IoStatus begin_generation(uint64_t first_sequence, uint64_t bytes) {
     const std::lock_guard lock(next_mutex_);
-    IoStatus status =
-        make_next_file(std::max(generation_bytes_, kGenerationHeaderBytes + bytes + kCloseBytes));
+    IoStatus status = make_next_file(kGenerationHeaderBytes + bytes + kCloseBytes);
     if (!status.ok()) return status;
     GenerationHeader header;
     header.generation = current_generation_ + 1;
@@ -339,14 +344,20 @@ class GenerationLog final : public OpLog {
     files_.put(header_.generation, file_);
     if (current_generation_ >= first_generation_) used_[current_generation_] = position_;
     current_generation_ = header_.generation;
+    current_file_bytes_ = header_.file_bytes;
     earlier_bytes_ += position_;
     set_position(kGenerationHeaderBytes);
     return {};
   }
 
-  // Makes the next generation's file, or a larger one of the one that is there. Needs next_mutex_.
-  IoStatus make_next_file(uint64_t bytes) {
-    if (next_file_ != nullptr && next_bytes_ >= bytes) return {};
+  // Makes the next generation's file, or a larger one if the one that is there has no room for
+  // `needed` bytes. Needs next_mutex_.
+  IoStatus make_next_file(uint64_t needed) {
+    if (next_file_ != nullptr && next_bytes_ >= needed) return {};
+    const bool saves = saves_space_.load(std::memory_order_relaxed);
+    const uint64_t usual =
+        saves ? std::min(generation_bytes_, kSavingGenerationBytes) : generation_bytes_;
+    const uint64_t bytes = std::max(usual, needed);
     next_ready_ = false;
     next_file_.reset();
     auto created = create_generation_file(directory_, current_generation_ + 1, bytes);
@@ -413,6 +424,10 @@ class GenerationLog final : public OpLog {
   std::atomic<uint64_t> position_{0};  // where the next frame goes
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint32_t> current_generation_{0};
+  std::atomic<uint64_t> current_file_bytes_{0};
+  // Any thread.
+  std::atomic<bool> saves_space_;
+
   // Written with next_mutex_ held, read by any.
   std::atomic<uint32_t> first_generation_{1};
 

@@ -26,6 +26,8 @@ namespace ds::store {
 
 inline constexpr uint64_t kGenerationBytesMin = 64 << 10;
 inline constexpr uint64_t kGenerationBytesMax = 1 << 30;
+// Of a generation that is made while space is saved, if all are not smaller anyway.
+inline constexpr uint64_t kSavingGenerationBytes = 1 << 20;
 
 struct OpLogOptions {
   // Size of a generation's file, from kGenerationBytesMin to kGenerationBytesMax. A frame larger
@@ -37,6 +39,8 @@ struct OpLogOptions {
   // What the generations' salts are made from: a random number that no client can guess. 0: taken
   // from the system.
   uint64_t salt_seed = 0;
+  // As save_space(true), for the first generation already.
+  bool saves_space = false;
 };
 
 // A problem found while opening: one sentence for the operator that names file and position.
@@ -103,6 +107,9 @@ class OpLog {
   // True when it is time: a part of the current generation is used and the next one is not there.
   // Any thread.
   virtual bool wants_next_generation() const = 0;
+  // While it is on, the generations that are made are as small as they can be: for a full disk.
+  // Any thread.
+  virtual void save_space(bool on) = 0;
 
   // --- The thread that seals, or nobody --------------------------------------------------------
 

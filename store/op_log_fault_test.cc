@@ -266,6 +266,37 @@ TEST(OpLogFaults, AFullDiskIsACleanRefusalAndTheLogGoesOnWhenThereIsSpace) {
   expect_as_promised(world, ledger, "space again");
 }
 
+TEST(OpLogFaults, WhileSpaceIsSavedGenerationsAreSmallAndStillTakeLargeFrames) {
+  constexpr uint64_t kLarge = 4 << 20;
+  constexpr uint64_t kLittle = kSavingGenerationBytes + (256 << 10);
+  LogWorld world;
+  world.options.generation_bytes = kLarge;
+  ASSERT_TRUE(world.open());
+  world.disk.set_space(kLarge + kLittle);
+  const IoStatus prepared = world.log->prepare_next_generation();
+  ASSERT_FALSE(prepared.ok());
+  EXPECT_EQ(prepared.error(), IoError::kNoSpace);
+  world.log->save_space(true);
+  ASSERT_TRUE(world.log->prepare_next_generation().ok());
+  ASSERT_TRUE(world.commit(1).ok());
+  ASSERT_TRUE(world.log->rotate().ok());
+  ASSERT_TRUE(world.commit(2).ok());
+  // A quarter of a small one is soon used.
+  EXPECT_FALSE(world.log->wants_next_generation());
+  ASSERT_TRUE(world.commit(3, kSavingGenerationBytes / 2).ok());
+  EXPECT_TRUE(world.log->wants_next_generation());
+  EXPECT_FALSE(world.commit(4, kSavingGenerationBytes).ok());
+  world.disk.set_space(std::nullopt);
+  ASSERT_TRUE(world.commit(5, 2 * kSavingGenerationBytes).ok());
+  // What was made small stays so; the next one is of the usual size.
+  world.log->save_space(false);
+  ASSERT_TRUE(world.log->prepare_next_generation().ok());
+  EXPECT_EQ(world.disk.contents("00000004.log").size(), kLarge);
+  world.crash(FaultyDisk::Crash::kForget);
+  ASSERT_TRUE(world.open());
+  EXPECT_EQ(world.replayed, (std::vector<uint64_t>{1, 2, 3, 5}));
+}
+
 TEST(OpLogFaults, AFrameTooLargeForTheDiskLeavesRoomForSmallOnes) {
   LogWorld world;
   ASSERT_TRUE(world.open());

@@ -36,6 +36,17 @@ std::vector<CatalogSegment> mergeable(const std::vector<CatalogSegment>& segment
   return {};
 }
 
+// What the file needs that is made of this segment's part of it.
+uint64_t rewritten_bytes(const CatalogSegment& segment) {
+  return segment.bytes - std::min(segment.bytes, segment.data_bytes - segment.live_bytes);
+}
+
+uint64_t rewritten_bytes(const std::vector<CatalogSegment>& segments) {
+  uint64_t bytes = 0;
+  for (const CatalogSegment& segment : segments) bytes += rewritten_bytes(segment);
+  return bytes;
+}
+
 }  // namespace
 
 Sealer::Sealer(ports::Directory& log, ports::Directory& segments, Catalog& catalog,
@@ -89,21 +100,26 @@ Result<std::vector<SealedStream>, SealError> Sealer::seal(uint32_t generation) {
   return std::move(sealed.streams);
 }
 
-Result<bool, SealError> Sealer::tidy() {
+Result<bool, SealError> Sealer::tidy(const Room& room) {
   auto segments = catalog_.segments();
   if (!segments.ok()) return seal_error(segments.error());
   std::erase_if(*segments,
                 [this](const CatalogSegment& segment) { return damaged_.count(segment.id) != 0; });
+  const uint64_t percent =
+      room.scarce ? options_.live_percent_min_scarce : options_.live_percent_min;
   uint32_t highest_level = 0;
   for (const CatalogSegment& segment : *segments) {
     highest_level = std::max(highest_level, segment.level);
-    if (segment.live_bytes * 100 < segment.data_bytes * options_.live_percent_min) {
+    if (segment.live_bytes * 100 < segment.data_bytes * percent &&
+        rewritten_bytes(segment) <= room.bytes) {
       return replace({segment}, segment.level);
     }
   }
+  if (room.scarce) return false;
   for (uint32_t level = 0; level <= highest_level; ++level) {
     const std::vector<CatalogSegment> sources = mergeable(*segments, level, options_);
-    if (!sources.empty()) return replace(sources, level + 1);
+    if (!sources.empty() && rewritten_bytes(sources) <= room.bytes)
+      return replace(sources, level + 1);
   }
   return false;
 }

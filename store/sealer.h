@@ -31,8 +31,10 @@ struct SealerOptions {
   // An extent needs up to 250 bytes of memory while it is merged.
   uint64_t segment_bytes_max = uint64_t{1} << 30;
   uint64_t segment_extents_max = 1 << 19;
-  // A segment of which less than this part (percent) is needed is rewritten.
+  // A segment of which less than this part (percent) is needed is rewritten; the other part counts
+  // while space is scarce.
   uint32_t live_percent_min = 50;
+  uint32_t live_percent_min_scarce = 90;
   // Every stream has a retention, as the server has one: not only those that were created with it.
   bool trims_all = false;
   // Streams are sealed in passes of about this many records and bytes of messages (those of streams
@@ -69,10 +71,17 @@ class Sealer {
   // failure nothing has changed, and the call may be repeated.
   Result<std::vector<SealedStream>, SealError> seal(uint32_t generation);
 
-  // Does one piece of upkeep, a merge or a rewrite, if there is one worth doing. False: nothing to
-  // do. After a failure nothing has changed. A segment that turns out to be damaged is reported
-  // once, as kCorrupt, and left alone from then on: copying it would hide the damage.
-  Result<bool, SealError> tidy();
+  // What upkeep finds on the disk: it takes room before it gives some back.
+  struct Room {
+    uint64_t bytes = UINT64_MAX;
+    bool scarce = false;  // only what gives room back
+  };
+  // Does one piece of upkeep, a merge or a rewrite, if there is one worth doing that needs no more
+  // than `room`. False: nothing to do. After a failure nothing has changed. A segment that turns
+  // out to be damaged is reported once, as kCorrupt, and left alone from then on: copying it would
+  // hide the damage.
+  Result<bool, SealError> tidy(const Room& room);
+  Result<bool, SealError> tidy() { return tidy(Room()); }
 
   struct Stats {
     uint64_t generations = 0;    // sealed since the start

@@ -331,6 +331,42 @@ TEST_F(SealerTest, SmallSegmentsAreMergedLevelByLevel) {
   EXPECT_GE(stats.merges, 7u);
 }
 
+TEST_F(SealerTest, UpkeepWithoutRoomWaitsAndWhileSpaceIsScarceItOnlyGivesSomeBack) {
+  world.options.merge_fan_in = 2;
+  world.open_sealer();
+  std::vector<Incarnation> streams;
+  for (int generation = 0; generation < 2; ++generation) {
+    for (int i = 0; i < 40; ++i) {
+      const std::string name = std::to_string(generation) + "/" + std::to_string(i);
+      streams.push_back(world.create("/" + name, world.text(300)));
+    }
+    world.fill_generation();
+    ASSERT_EQ(world.seal_all(), "");
+  }
+  const auto tidied = [this](const Sealer::Room& room) {
+    const auto more = world.sealer->tidy(room);
+    return more.ok() && *more;
+  };
+  EXPECT_FALSE(tidied({1000, false})) << "there are two to merge, and they are larger than that";
+  EXPECT_FALSE(tidied({UINT64_MAX, true})) << "merging gives nothing back";
+  // A quarter of the first one is not needed any more.
+  for (size_t i = 0; i < 40; i += 4) world.remove(streams[i]);
+  world.create("/filler");
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  const uint64_t before = world.sealer->stats().segment_bytes;
+  EXPECT_FALSE(tidied({1000, true}));
+  EXPECT_TRUE(tidied({UINT64_MAX, true}));
+  EXPECT_LT(world.sealer->stats().segment_bytes, before);
+  // As often as there are segments of which something is not needed, and no more.
+  int rewritten = 1;
+  while (tidied({UINT64_MAX, true}) && rewritten < 10) ++rewritten;
+  EXPECT_LE(rewritten, 3);
+  EXPECT_EQ(world.compare(), "");
+  EXPECT_TRUE(tidied({UINT64_MAX, false})) << "with room enough they are merged";
+  EXPECT_EQ(world.compare(), "");
+}
+
 TEST_F(SealerTest, ASegmentWithLittleNeededInItIsRewrittenOnce) {
   world.open_sealer();
   std::vector<Incarnation> streams;

@@ -105,6 +105,16 @@ std::string set_memory(Config& config, std::string_view text) {
   return "";
 }
 
+std::string set_ballast(Config& config, std::string_view text) {
+  config.ballast_bytes.reset();
+  if (text == "auto") return "";
+  const auto value = parse_size(text);
+  if (!value) return "is neither auto nor a size such as 64MiB or 512MB";
+  if (*value > 1024 * kGiB) return "is not between 0 and 1 TiB";
+  config.ballast_bytes = *value;
+  return "";
+}
+
 std::string set_durability(Config& config, std::string_view text) {
   static constexpr std::pair<std::string_view, DurabilityMode> kChoices[] = {
       {"sync", DurabilityMode::kSync},
@@ -155,6 +165,10 @@ constexpr Option kOptions[] = {
     {"seal-after", "DURATION", "60s",
      "A generation that is not full is sealed when it is this old.", kValue,
      set_duration<&Config::seal_after, 100 * kMs, kYear>},
+    {"ballast", "SIZE", "auto",
+     "Space kept for deletions, closes and sealing on a full disk; auto: 2 generations and 16 MiB; "
+     "0: none.",
+     kValue, set_ballast},
     {"memory", "SIZE", "auto",
      "Memory for streams, their index and the tail cache; auto: a quarter of the machine's.",
      kValue, set_memory},

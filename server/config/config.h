@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,7 @@ struct Config {
   Duration sync_interval;
   uint64_t generation_bytes = 0;
   Duration seal_after;
+  std::optional<uint64_t> ballast_bytes;  // 0: none; nothing: what suits the generations
   Duration evict_after;
   Duration max_age;               // 0: none
   uint64_t max_stream_bytes = 0;  // 0: none
