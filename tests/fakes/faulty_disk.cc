@@ -83,7 +83,7 @@ class FaultyFile final : public ports::File {
   IoStatus truncate(uint64_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     if (const auto failure = disk_.begin_call(life_)) return *failure;
-    inode_->cached.resize(size);
+    disk_.truncate(*inode_, size);
     return {};
   }
   IoStatus reserve(uint64_t size) override {
@@ -210,11 +210,13 @@ void FaultyDisk::crash(Crash how) {
     if (how == Crash::kTear) {
       const bool grown = one_in(2);
       const uint64_t size = grown ? inode->cached.size() : inode->durable.size();
+      if (grown) apply_cut(*inode);
       apply_some_sectors(*inode, true);
       inode->durable.resize(size);
     }
     inode->cached = inode->durable;
     inode->dirty.clear();
+    inode->cut = UINT64_MAX;
     inode->reserved = 0;
   }
 }
@@ -251,6 +253,11 @@ void FaultyDisk::fail_next_sync(SyncFault fault) {
 void FaultyDisk::set_space(std::optional<uint64_t> bytes) {
   const std::lock_guard lock(mutex_);
   space_ = bytes;
+}
+
+uint64_t FaultyDisk::used_space() const {
+  const std::lock_guard lock(mutex_);
+  return space_used();
 }
 
 std::vector<std::string> FaultyDisk::names() const {
@@ -312,10 +319,28 @@ IoStatus FaultyDisk::write(Inode& inode, uint64_t position, std::string_view byt
   return {};
 }
 
+// What is cut off never comes back, however the file grows again.
+void FaultyDisk::truncate(Inode& inode, uint64_t size) {
+  const bool shorter = size < inode.cached.size();
+  inode.cached.resize(size);
+  if (!shorter) return;
+  inode.cut = std::min(inode.cut, size);
+  inode.dirty.erase(inode.dirty.lower_bound((size + kSector - 1) / kSector), inode.dirty.end());
+  if (size % kSector > 0) {
+    inode.dirty[size / kSector].push_back(sector_of(inode.cached, size / kSector));
+  }
+}
+
+void FaultyDisk::apply_cut(Inode& inode) {
+  if (inode.durable.size() > inode.cut) inode.durable.resize(inode.cut);
+  inode.cut = UINT64_MAX;
+}
+
 IoStatus FaultyDisk::sync(Inode& inode, std::optional<IoError> failure) {
   std::optional<SyncFault> fault = std::exchange(sync_fault_, std::nullopt);
   if (failure && !fault) fault = static_cast<SyncFault>(random_() % 3);
   if (!fault) {
+    apply_cut(inode);
     for (const auto& [sector, versions] : inode.dirty) {
       put_sector(inode.durable, sector, versions.back());
     }
@@ -324,6 +349,7 @@ IoStatus FaultyDisk::sync(Inode& inode, std::optional<IoError> failure) {
     return {};
   }
   if (*fault != SyncFault::kKeepsDirty) {
+    apply_cut(inode);
     apply_some_sectors(inode, false);
     inode.durable.resize(inode.cached.size());
     if (*fault == SyncFault::kDropsCached) inode.cached = inode.durable;

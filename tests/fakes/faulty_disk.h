@@ -60,6 +60,7 @@ class FaultyDisk {
 
   // Room for all files together; nothing: unlimited.
   void set_space(std::optional<uint64_t> bytes);
+  uint64_t used_space() const;
 
   // Looking at and damaging what is stored (paths as "00000001.log" or "log/00000001.log").
   std::vector<std::string> names() const;
@@ -75,6 +76,7 @@ class FaultyDisk {
     std::string cached;   // as reads see it
     std::string durable;  // as it is on the medium
     uint64_t reserved = 0;
+    uint64_t cut = UINT64_MAX;  // the shortest it has been since it was last synced
     // Unsynced contents of sectors, oldest first.
     std::map<uint64_t, std::vector<std::string>> dirty;
   };
@@ -86,6 +88,8 @@ class FaultyDisk {
   bool one_in(uint32_t n) { return random_() % n == 0; }
   uint64_t space_used() const;
   ports::IoStatus write(Inode& inode, uint64_t position, std::string_view bytes);
+  static void truncate(Inode& inode, uint64_t size);
+  static void apply_cut(Inode& inode);
   ports::IoStatus sync(Inode& inode, std::optional<ports::IoError> failure);
   void apply_some_sectors(Inode& inode, bool any_version);
   void change_names(const std::function<void(Names&)>& change);
