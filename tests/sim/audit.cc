@@ -63,10 +63,11 @@ wire::Response World::ask(Sent sent) {
   const wire::Response response = std::move(found->second);
   kept_.clear();
   awaited_.reset();
-  require(response.status < 500,
-          "a server error though nothing fails any more: " + std::to_string(response.status) + " " +
-              std::string(wire::error_info(response.error).code) + " (" + host_.last_problem() +
-              ")");
+  if (response.status >= 500) {
+    throw Violation("a server error though nothing fails any more: " +
+                    std::string(wire::error_info(response.error).code) + " (" +
+                    host_.last_problem() + ")");
+  }
   return response;
 }
 
@@ -74,10 +75,10 @@ void World::audit() {
   say("audit");
   quiesce();
   oracle_.settled(now_);
-  oracle_.model().settle();
   std::vector<std::string> paths = plain_paths_;
   paths.insert(paths.end(), fork_paths_.begin(), fork_paths_.end());
   for (const std::string& path : paths) audit_path(path);
+  oracle_.model().settle();
   for (const Producer& producer : producers_) {
     // The newest write that was accepted, once more.
     const auto last = std::find(producer.acked.rbegin(), producer.acked.rend(), true);
