@@ -181,7 +181,7 @@ void Oracle::is_there(const Sent& sent, Stream& stream, Instant now) {
     if (other->gone_since == 0) other->gone_since = ++clock_;
   }
   raise(paths_[stream.path].current, stream.id);
-  if (is_access(sent)) stream.accessed = std::max(stream.accessed, sent.time);
+  if (touches_) stream.accessed = std::max(stream.accessed, sent.time);
 }
 
 // The stream at the path whose offset that is, if it can be told.
@@ -238,6 +238,7 @@ void Oracle::answered(uint64_t request, const wire::Response& response, Instant 
 }
 
 void Oracle::judge(const Sent& sent, const wire::Response& response, Instant now) {
+  touches_ = is_access(sent) && response.status < 400;
   if (response.status >= 400) {
     judge_error(sent, response, now);
     if (sent.quiet && response.status < 500) judge_exact(sent, response);
@@ -315,7 +316,6 @@ void Oracle::judge_append_error(const Sent& sent, const wire::Response& response
   require(response.next_offset.has_value(), code + " without an offset");
   Stream* stream = there(sent, *response.next_offset, now);
   if (stream != nullptr) {
-    // Refused appends are no accesses.
     has_tail(sent, *stream, response.next_offset->position.value, response.closed);
   }
   const Path& path = paths_[sent.path];
@@ -406,11 +406,12 @@ void Oracle::judge_accepted(const Sent& sent, Stream& stream, uint64_t end) {
   require(!sent.wrong_type || size == 0, "a write of another type was accepted");
   require(!same || stream.closed_since == 0 || stream.closed_since > sent.since || size == 0,
           "a write to closed " + sent.path);
-  if (sent.if_match) {
+  // To close what is closed is never refused.
+  if (sent.if_match && size > 0) {
     require(model_.offset_at(stream, end - size) == *sent.if_match,
             "a write whose condition did not hold was accepted");
   }
-  if (!sent.stream_seq.empty()) {
+  if (!sent.stream_seq.empty() && size > 0) {
     require(!same || sent.stream_seq > sent.last_seq, "a Stream-Seq was accepted twice");
     stream.last_seq = std::max(stream.last_seq, sent.stream_seq);
   }

@@ -137,7 +137,8 @@ class Oracle {
   Model model_;
   bool io_faults_ = false;
   bool flips_ = false;
-  uint64_t clock_ = 0;  // counts events
+  bool touches_ = false;  // the answer being judged is that of an access
+  uint64_t clock_ = 0;    // counts events
   std::map<uint64_t, Sent> open_;
   std::map<std::string, Path> paths_;
   std::map<std::string, uint64_t> next_seqs_;  // by stream, producer and epoch
