@@ -219,6 +219,8 @@ std::string Server::open_catalog() {
       store::Catalog::open(config_.data_dir + "/catalog.db", store::Catalog::Mode::kReadWrite);
   if (!catalog.ok()) return "cannot open the catalog: " + catalog.error().message;
   catalog_ = std::move(*catalog);
+  // The names of its files too, if a process that was killed had made them.
+  if (!directory_->sync().ok()) return "cannot sync the data directory " + config_.data_dir;
   const auto state = catalog_->state();
   if (!state.ok()) return "cannot read the catalog: " + state.error().message;
   catalog_state_ = *state;

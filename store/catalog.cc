@@ -52,6 +52,8 @@ class SqliteCatalog final : public Catalog {
     if (status.ok()) status = read_.prepare(database_);
     if (mode == Mode::kReadOnly || !status.ok()) return status;
     status = database_.execute(kCatalogWriterSettings);
+    // Whoever reads here that something is sealed may remove what it was sealed from.
+    if (status.ok()) status = database_.settle_log();
     return status.ok() ? write_.prepare(database_) : status;
   }
 

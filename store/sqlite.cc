@@ -101,6 +101,24 @@ CatalogStatus Database::execute(const char* sql) {
   return true;
 }
 
+CatalogStatus Database::settle_log() {
+  // Copied, as after a failed sync the system may believe that the log is written when it is not.
+  int frames = 0;
+  int copied = 0;
+  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                             &frames, &copied);
+  if (code == SQLITE_OK && copied == frames) return true;
+  if (code != SQLITE_OK && kind_of(code) != Kind::kBusy && kind_of(code) != Kind::kNoSpace) {
+    return error();
+  }
+  // Somebody reads it, or the disk is full.
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(handle_.get(), nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log == nullptr || log->pMethods == nullptr) return true;
+  if (log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK) return true;
+  return CatalogError{Kind::kIo, path_ + ": cannot sync the write-ahead log"};
+}
+
 Result<int64_t, CatalogError> Database::integer(const char* sql) {
   Statement statement;
   const CatalogStatus prepared = statement.prepare(*this, sql);

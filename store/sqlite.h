@@ -32,6 +32,11 @@ class Database {
   // The one integer that a statement returns.
   Result<int64_t, CatalogError> integer(const char* sql);
 
+  // Makes durable what the write-ahead log holds. A process that was killed may have left
+  // transactions there that were never synced, or whose sync failed: they count as soon as somebody
+  // has read them, but a power loss could undo them.
+  CatalogStatus settle_log();
+
   sqlite3* handle() const { return handle_.get(); }
 
  private:

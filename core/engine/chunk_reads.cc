@@ -133,6 +133,14 @@ void Engine::Impl::go_on(uint64_t id, LoadOutcome outcome, Instant now) {
     const ChunkRead taken = take_read(id, nullptr);
     return pin(std::move(*taken.pin), now);
   }
+  if (stream->state.soft_deleted) {
+    // Nothing is told of it any more; and what its forks do not share may be gone, not damaged.
+    if (read.kind != ChunkRead::Kind::kPin) {
+      return fail_read(id, stream, ErrorCode::kStreamDeleted);
+    }
+    const ChunkRead taken = take_read(id, stream);
+    return pin(std::move(*taken.pin), now);
+  }
   if (outcome == LoadOutcome::kDone) return continue_read(id, *stream, now);
   if (outcome == LoadOutcome::kGone && ++read.tries < kTriesMax) {
     return continue_read(id, *stream, now);
@@ -195,9 +203,6 @@ void Engine::Impl::fail_read(uint64_t id, StreamEntry* stream, ErrorCode code) {
 
 void Engine::Impl::end_read(uint64_t id, StreamEntry& stream, Instant now) {
   const StreamState& state = stream.state;
-  if (state.soft_deleted && reads_.at(id).kind != ChunkRead::Kind::kPin) {
-    return fail_read(id, &stream, ErrorCode::kStreamDeleted);
-  }
   ChunkRead read = take_read(id, &stream);
   if (read.kind == ChunkRead::Kind::kPin) return pin_after_read(std::move(read), now);
   if (read.kind == ChunkRead::Kind::kSse) {

@@ -69,6 +69,26 @@ TEST_F(ColdForks, AForkBeginsAnywhereInASealedText) {
       << "inside a message";
 }
 
+// What its forks do not share is gone once the deletion has been sealed. That is no damage.
+TEST_F(ColdForks, AReadThatIsUnderWayWhenItsStreamIsDeletedIsToldSo) {
+  host.ask(put("p/s"));
+  host.ask(fork("p/f", "p/s"));
+  host.ask(post("p/s", "of no fork"));
+  make_cold();
+  host.loads = When::kByHand;
+  const uint64_t read = host.send(get("p/s"));
+  const uint64_t live = host.send(sse("p/s", "-1"));
+  const uint64_t child =
+      host.send(fork("p/g", "p/s").at_offset("0000000000000000_0000000000000000").sub_offset(2));
+  EXPECT_TRUE(host.waits(read));
+  EXPECT_EQ(host.ask_status(test::remove("p/s")), 204);
+  host.seal_all();
+  while (host.waiting_loads() > 0) host.load();
+  EXPECT_EQ(host.error(read), ErrorCode::kStreamDeleted);
+  EXPECT_EQ(host.error(child), ErrorCode::kForkSourceDeleted);
+  EXPECT_TRUE(host.socket(live).ended);
+}
+
 TEST_F(ColdForks, SubOffsetsCountTheElementsOfASealedMessage) {
   const std::string type = "application/json";
   host.ask(put("p/s", type, "[1,[2,2],{\"3\":\"a,b\"}]"));

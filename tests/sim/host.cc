@@ -47,6 +47,7 @@ std::string Host::open_store(Instant now, uint64_t seed) {
   auto catalog = store::Catalog::open(kCatalogName, store::Catalog::Mode::kReadWrite);
   if (!catalog.ok()) return "catalog: " + catalog.error().message;
   catalog_ = std::move(*catalog);
+  if (!root_->sync().ok()) return "cannot sync the data directory";
   const auto state = catalog_->state();
   if (!state.ok()) return "catalog: " + state.error().message;
   catalog_state_ = *state;

@@ -42,6 +42,7 @@ struct Contents {
   std::unique_ptr<ports::File> file;
   std::string name;
   std::shared_ptr<Shared> shared;  // of a database
+  bool new_journal = false;        // its name is made durable with its first bytes
 };
 
 // As SQLite lays it out: its own part first.
@@ -94,7 +95,10 @@ int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
 }
 
 int sync_file(sqlite3_file* file, int) {
-  return of(file).file->sync().ok() ? SQLITE_OK : SQLITE_IOERR_FSYNC;
+  if (!of(file).file->sync().ok()) return SQLITE_IOERR_FSYNC;
+  // As SQLite's own VFS does.
+  if (std::exchange(of(file).new_journal, false)) (void)world().root->sync();
+  return SQLITE_OK;
 }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -213,14 +217,16 @@ int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int
   file->pMethods = nullptr;
   if (name == nullptr || world().root == nullptr) return SQLITE_CANTOPEN;
   auto opened = world().root->open(name, ports::Directory::Open::kExisting);
-  if (!opened.ok() && opened.error() == ports::IoError::kNotFound &&
-      (flags & SQLITE_OPEN_CREATE) != 0) {
+  const bool is_new = !opened.ok() && opened.error() == ports::IoError::kNotFound &&
+                      (flags & SQLITE_OPEN_CREATE) != 0;
+  if (is_new) {
     opened = world().root->open(name, ports::Directory::Open::kCreateNew);
   }
   if (!opened.ok()) return SQLITE_CANTOPEN;
   auto contents = std::make_unique<Contents>();
   contents->file = std::move(*opened);
   contents->name = name;
+  contents->new_journal = is_new && (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
   if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
     std::shared_ptr<Shared>& shared = world().shared[name];
     if (shared == nullptr) shared = std::make_shared<Shared>();
