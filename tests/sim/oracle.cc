@@ -110,17 +110,22 @@ void Oracle::ended(uint64_t request, Instant now) {
   open_.erase(found);
 }
 
-void Oracle::settled(Instant now) {
+void Oracle::settle(Instant now, bool died) {
   const uint64_t then = ++clock_;
-  const auto settle = [then](std::vector<Possible>& all) {
+  const auto end_all = [then](std::vector<Possible>& all) {
     for (Possible& one : all) one.until = std::min(one.until, then);
   };
   for (auto& [name, path] : paths_) {
-    settle(path.deletes);
-    settle(path.closes);
-    settle(path.seqs);
+    end_all(path.deletes);
+    end_all(path.closes);
+    end_all(path.seqs);
     if (path.accesses_under_way > 0) path.accessed = now;
     path.accesses_under_way = path.writes_under_way = 0;
+  }
+  for (const auto& [name, path] : paths_) {
+    // An access is on record, or so young that a restart makes up for it.
+    if (io_faults_ || died) continue;
+    for (Stream* stream : model_.at_path(name)) stream->durably_accessed = stream->accessed;
   }
   // Live readers are the ones that may still be open.
   for (const auto& [request, sent] : open_) {
@@ -131,7 +136,7 @@ void Oracle::settled(Instant now) {
 
 void Oracle::crashed(Instant now) {
   open_.clear();
-  settled(now);
+  settle(now, true);
   for (auto& [name, path] : paths_) {
     path.exact.reset();
     for (Stream* stream : model_.at_path(name)) stream->accessed = stream->durably_accessed;

@@ -80,7 +80,7 @@ class Oracle {
   // The process is gone.
   void crashed(Instant now);
   // The server has nothing left to do: what has been abandoned has happened, or never will.
-  void settled(Instant now);
+  void settled(Instant now) { settle(now, false); }
   // Throws Violation.
   void answered(uint64_t request, const wire::Response& response, Instant now);
   // A reader at a stream: what it saw, and where that ends.
@@ -115,6 +115,7 @@ class Oracle {
     uint64_t accesses_under_way = 0;
   };
 
+  void settle(Instant now, bool died);
   static bool is_write(const Sent& sent);
   static bool is_access(const Sent& sent) { return sent.what != Sent::What::kHead; }
   void no_longer_under_way(const Sent& sent, bool accessed, Instant now);

@@ -259,7 +259,8 @@ void World::fault_step(Random& random) {
     case 0:
       if (!weather_.io_faults) return;
       say("a call of the disk will fail");
-      disk_.fail_call(soon, ports::IoError::kFailed);
+      disk_.fail_call(soon,
+                      random.below(3) == 0 ? ports::IoError::kNoSpace : ports::IoError::kFailed);
       return;
     case 1:
       if (!weather_.full_disks) return;
