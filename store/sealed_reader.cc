@@ -1,6 +1,7 @@
 #include "store/sealed_reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace ds::store {
@@ -26,6 +27,7 @@ class Reading {
   Reading(Catalog& catalog, SegmentFiles& files, const SealedRead& read, std::string* problem)
       : catalog_(catalog), files_(files), read_(read), problem_(problem) {
     boundary_ = read.boundary;
+    bytes_ = files.buffers().take();
   }
 
   Result<SealedChunk, SealedReadError> run() {
@@ -38,7 +40,8 @@ class Reading {
       }
       if (done_) break;
     }
-    chunk_.bytes = share(std::move(bytes_));
+    bytes_.resize(used_);
+    chunk_.bytes = files_.buffers().share(std::move(bytes_));
     return std::move(chunk_);
   }
 
@@ -185,19 +188,22 @@ class Reading {
   Failure read_data(const Source& source, std::span<const Block> blocks, Position begin) {
     while (blocks.back().begin >= chunk_.end) blocks = blocks.first(blocks.size() - 1);
     const uint64_t offset = blocks.front().data_offset;
-    const size_t before = bytes_.size();
-    bytes_.resize(before + (blocks.back().end - blocks.front().begin));
-    const Failure failure = read_bytes(source, offset, &bytes_[before], bytes_.size() - before);
+    const uint64_t size = blocks.back().end - blocks.front().begin;
+    if (bytes_.size() < used_ + size) bytes_.resize(used_ + size);
+    const Failure failure = read_bytes(source, offset, &bytes_[used_], size);
     if (failure) return failure;
     for (const Block& block : blocks) {
-      const auto data = std::string_view(bytes_).substr(before + (block.data_offset - offset),
+      const auto data = std::string_view(bytes_).substr(used_ + (block.data_offset - offset),
                                                         block.end - block.begin);
       if (!segment::data_intact(block, data)) {
         return damaged(source, block.data_offset, "messages are damaged");
       }
     }
-    bytes_.erase(before, begin - blocks.front().begin);
-    bytes_.resize(before + (chunk_.end - begin));
+    if (begin > blocks.front().begin) {
+      std::memmove(&bytes_[used_], &bytes_[used_ + (begin - blocks.front().begin)],
+                   chunk_.end - begin);
+    }
+    used_ += chunk_.end - begin;
     return std::nullopt;
   }
 
@@ -206,7 +212,8 @@ class Reading {
   const SealedRead& read_;
   std::string* problem_;
   SealedChunk chunk_;
-  std::string bytes_;
+  std::string bytes_;  // those of the chunk first, `used_` so far
+  size_t used_ = 0;
   Position boundary_;  // 0 until it is known
   bool done_ = false;
 };

@@ -14,6 +14,7 @@
 #include "core/segment/format.h"
 #include "core/segment/sealed_read.h"
 #include "ports/file.h"
+#include "store/buffer_pool.h"
 #include "store/catalog.h"
 
 namespace ds::store {
@@ -47,6 +48,9 @@ class SegmentFiles {
   // May keep it.
   void keep_head(uint64_t id, uint64_t head_offset, HeadPtr head);
 
+  // For what is read from the files.
+  BufferPool& buffers() { return *buffers_; }
+
  private:
   struct Entry {
     std::shared_ptr<ports::File> file;
@@ -59,6 +63,7 @@ class SegmentFiles {
   using HeadKey = std::pair<uint64_t, uint64_t>;  // segment, offset
 
   ports::Directory& directory_;
+  const std::shared_ptr<BufferPool> buffers_ = std::make_shared<BufferPool>();
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<uint64_t, Entry> entries_;

@@ -85,6 +85,8 @@ void add_scenarios(CLI::App& app, Options& o) {
   read->add_option("--path-offset", o.path_offset,
                    "Where reads begin: the first request's offset (empty: none in the URL)")
       ->capture_default_str();
+  read->add_flag("--existing", o.existing,
+                 "The streams are there, from an earlier run of the same --run");
 
   CLI::App* longpoll = app.add_subcommand("longpoll", "Long-polling readers and one writer");
   CLI::App* fanout = app.add_subcommand("sse-fanout", "SSE readers and one writer");

@@ -20,6 +20,7 @@ struct Options {
   uint64_t body_bytes = 100;
   uint64_t stream_bytes = 100;
   std::string path_offset = "-1";
+  bool existing = false;
   double rate = 0;  // per second; 0: closed loop
   bool producers = false;
   bool verify = false;

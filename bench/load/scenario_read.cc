@@ -75,9 +75,11 @@ Result run_read(const Options& options) {
   const Endpoint endpoint = Endpoint::resolve(options.url);
   const Streams streams(options, endpoint);
   RequestLoop requests(loop, endpoint, options.connections);
-  create_streams(requests, streams, options.drain_seconds);
-  fill_streams(requests, streams, options.stream_bytes, options.body_bytes, options.connections,
-               options.drain_seconds);
+  if (!options.existing) {
+    create_streams(requests, streams, options.drain_seconds);
+    fill_streams(requests, streams, options.stream_bytes, options.body_bytes, options.connections,
+                 options.drain_seconds);
+  }
   const auto chunks = read_streams(requests, streams, options.path_offset, options.connections,
                                    options.drain_seconds);
   if (requests.wrong().total() > 0) fail("reading back failed: " + requests.wrong().first());
