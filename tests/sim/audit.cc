@@ -149,6 +149,7 @@ void World::finish() {
   for (const auto& [request, sent] : at_server_) open.push_back(request);
   for (const uint64_t request : open) disconnect(request);
   quiesce();
+  compare_with_replay();
   std::vector<std::string> paths = plain_paths_;
   paths.insert(paths.end(), fork_paths_.begin(), fork_paths_.end());
   for (const std::string& path : paths) {

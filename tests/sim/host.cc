@@ -1,6 +1,7 @@
 #include "tests/sim/host.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "core/base/hash.h"
@@ -87,6 +88,7 @@ std::string Host::replay(uint64_t seed) {
   options.generation_bytes = store::kGenerationBytesMin;
   options.first_generation = catalog_state_.sealed_through + 1;
   options.salt_seed = seed + 1;
+  keep_generations(catalog_state_.sealed_through);
   store::OpLog::Recovery recovery;
   auto log = store::OpLog::open(
       *log_directory_, options,
@@ -392,6 +394,7 @@ bool Host::seal() {
     return true;
   }
   sealed_through_ = removing_ = next;
+  keep_generations(next);
   std::vector<std::vector<Incarnation>> touched(engines_.size());
   for (const store::SealedStream& one : *sealed) {
     touched[one.path_hash % engines_.size()].push_back(one.id);
@@ -404,6 +407,15 @@ bool Host::seal() {
     loops_[i].mail.emplace_back(SealedTask{next, {half, touched[i].end()}, true});
   }
   return true;
+}
+
+void Host::keep_generations(uint32_t through) {
+  for (const std::string& name : disk_.names()) {
+    if (!name.starts_with("log/") || archive_.count(name) > 0) continue;
+    const uint64_t generation = std::strtoull(name.c_str() + 4, nullptr, 10);
+    if (generation == 0 || generation > through) continue;
+    archive_.emplace(name, disk_.contents(name));
+  }
 }
 
 bool Host::remove_sealed() {

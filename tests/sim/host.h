@@ -90,6 +90,8 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   const engine::Engine& engine(size_t i) const { return *engines_[i]; }
   store::Catalog& catalog() { return *catalog_; }
   const store::OpLog& log() const { return *log_; }
+  // The files of generations that have been sealed, as they were then, by name.
+  const std::map<std::string, std::string>& archive() const { return archive_; }
   int64_t quota() const { return quota_.count; }
   // What a seal or a merge last failed with.
   const std::string& last_problem() const { return last_problem_; }
@@ -154,6 +156,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
     std::variant<engine::Load, engine::ReadSealed, engine::Find> what;
   };
 
+  void keep_generations(uint32_t through);
   std::string open_store(Instant now, uint64_t seed);
   std::string replay(uint64_t seed);
   void end_process();
@@ -190,6 +193,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   store::Catalog::Due told_{Instant{INT64_MIN}, Incarnation{}};
   std::string peers_problem_;
   std::string last_problem_;
+  std::map<std::string, std::string> archive_;
 };
 
 }  // namespace ds::sim

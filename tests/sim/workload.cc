@@ -2,15 +2,14 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/wire/offset_text.h"
-#include "core/wire/request.h"
+#include "core/wire/errors.h"
+#include "tests/sim/request_bytes.h"
 #include "tests/sim/violation.h"
 #include "tests/sim/world.h"
 
 namespace ds::sim {
 
 using tests::Random;
-using wire::HeaderId;
 using What = Sent::What;
 
 namespace {
@@ -18,75 +17,9 @@ namespace {
 constexpr size_t kUnackedMax = 4;
 constexpr size_t kRetriedBack = 10;  // fewer than the receipts that a producer has
 
-std::string offset_text(Offset offset) {
-  std::string text;
-  wire::append_offset(text, offset);
-  return text;
-}
-
 std::string seq_text(uint64_t seq) {
   std::string digits = std::to_string(seq);
   return std::string(8 - digits.size(), '0') + digits;
-}
-
-wire::Method method_of(What what) {
-  switch (what) {
-    case What::kCreate:
-      return wire::Method::kPut;
-    case What::kAppend:
-      return wire::Method::kPost;
-    case What::kDelete:
-      return wire::Method::kDelete;
-    case What::kHead:
-      return wire::Method::kHead;
-    default:
-      return wire::Method::kGet;
-  }
-}
-
-// A request's text and the strings that it borrows.
-struct RequestBytes {
-  wire::RequestText text;
-  std::deque<std::string> strings;
-
-  std::string_view keep(std::string bytes) { return strings.emplace_back(std::move(bytes)); }
-  void set(HeaderId id, std::string value) {
-    text.headers[static_cast<size_t>(id)] = keep(std::move(value));
-  }
-};
-
-void fill(RequestBytes& out, const Sent& sent, Model& model) {
-  out.text.method = method_of(sent.what);
-  out.text.path = out.keep(sent.path);
-  out.text.raw_path = out.keep("/v1/stream/" + sent.path);
-  out.text.origin = "http://localhost";
-  if (sent.tag != 0) out.text.body = out.keep(model.payload(sent.tag).body);
-  if (sent.closes) out.set(HeaderId::kStreamClosed, "true");
-  if (sent.ttl_s) out.set(HeaderId::kStreamTtl, std::to_string(*sent.ttl_s));
-  const bool inherits = !sent.source.empty();
-  if (sent.what == What::kCreate ? !inherits : sent.what == What::kAppend) {
-    out.set(HeaderId::kContentType,
-            sent.wrong_type ? "application/x-other" : content_type(model.kind()));
-  }
-  if (inherits) out.set(HeaderId::kStreamForkedFrom, "/v1/stream/" + sent.source);
-  if (sent.fork_at) out.set(HeaderId::kStreamForkOffset, offset_text(*sent.fork_at));
-  if (sent.sub_offset > 0) {
-    out.set(HeaderId::kStreamForkSubOffset, std::to_string(sent.sub_offset));
-  }
-  if (sent.producer) {
-    out.set(HeaderId::kProducerId, sent.producer->id);
-    out.set(HeaderId::kProducerEpoch, std::to_string(sent.producer->epoch));
-    out.set(HeaderId::kProducerSeq, std::to_string(sent.producer->seq));
-  }
-  if (sent.if_match) out.set(HeaderId::kIfMatch, "\"" + offset_text(*sent.if_match) + "\"");
-  if (!sent.stream_seq.empty()) out.set(HeaderId::kStreamSeq, sent.stream_seq);
-  if (sent.what < What::kRead) return;
-  std::string query = sent.from_now ? "offset=now"
-                      : sent.at     ? "offset=" + offset_text(*sent.at)
-                                    : "offset=-1";
-  if (sent.what == What::kPoll) query += "&live=long-poll";
-  if (sent.what == What::kSse) query += "&live=sse";
-  out.text.query = out.keep(query);
 }
 
 }  // namespace

@@ -100,6 +100,9 @@ class World final : public Clients {
   wire::Response ask(Sent sent);
   void check_nothing_left();
 
+  // replay.cc
+  void compare_with_replay();
+
   // workload.cc
   void client_step(tests::Random& random);
   Sent random_create(tests::Random& random);
