@@ -13,6 +13,7 @@ using What = Sent::What;
 namespace {
 constexpr int kBusyMax = 20000;
 constexpr int kSealingsMax = 500;
+constexpr uint64_t kIdleBytesMax = 1024;  // of an engine without streams
 }  // namespace
 
 // One round of everything that the server has to do. False if there was nothing.
@@ -182,6 +183,9 @@ void World::check_nothing_left() {
     require(stats.streams == 0, "streams are left in memory");
     require(stats.parked_long_polls == 0 && stats.sse_readers == 0, "readers are left");
     require(stats.pending_ops == 0, "ops are left pending");
+    require(stats.cache_bytes == 0, "the tail cache holds what has been sealed");
+    require(stats.memory_bytes <= kIdleBytesMax,
+            std::to_string(stats.memory_bytes) + " bytes of memory are left in use");
   }
   const auto pins = host_.catalog().open_pins();
   require(pins.ok() && pins->empty(), "pins are left open");
