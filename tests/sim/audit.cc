@@ -42,6 +42,7 @@ bool World::quiesce_once() {
       }
     }
   }
+  for (size_t i = 0; i < host_.engines(); ++i) more = more || host_.mail(i) > 0;
   if (!host_.log_healthy()) {
     pass(milliseconds(250));
     more = true;
