@@ -102,16 +102,14 @@ CatalogStatus Database::execute(const char* sql) {
 }
 
 CatalogStatus Database::settle_log() {
-  // Copied, as after a failed sync the system may believe that the log is written when it is not.
-  int frames = 0;
-  int copied = 0;
-  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
-                                             &frames, &copied);
-  if (code == SQLITE_OK && copied == frames) return true;
+  // Copied and emptied, as after a failed sync the system may believe that the log is written when
+  // only a part of it is: that part would hide what has been copied.
+  const int code = sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                             nullptr, nullptr);
   if (code != SQLITE_OK && kind_of(code) != Kind::kBusy && kind_of(code) != Kind::kNoSpace) {
     return error();
   }
-  // Somebody reads it, or the disk is full.
+  // If somebody reads it, or the disk is full, it stays as it is.
   sqlite3_file* log = nullptr;
   sqlite3_file_control(handle_.get(), nullptr, SQLITE_FCNTL_JOURNAL_POINTER, &log);
   if (log == nullptr || log->pMethods == nullptr) return true;
