@@ -22,6 +22,8 @@ export interface ServerOptions {
   dataDir?: string
   /** The process's limit on open files; the system's if it is not given. */
   openFiles?: number
+  /** Added to the process's environment. */
+  env?: Record<string, string>
 }
 
 export function serverBinary(): string {
@@ -58,6 +60,8 @@ export class Server {
   readonly port: number
   readonly dataDir: string
   stderr = ''
+  /** Added to the environment of the next process that is launched. */
+  env: Record<string, string> = {}
   private child: ChildProcess | null = null
   private exited: Promise<number | null> = Promise.resolve(null)
 
@@ -74,6 +78,14 @@ export class Server {
 
   /** Starts a server and waits until it answers. */
   static async start(options: ServerOptions = {}): Promise<Server> {
+    const server = await Server.prepare(options)
+    server.launch()
+    await server.ready()
+    return server
+  }
+
+  /** Chooses port and directory, and launches nothing yet. */
+  static async prepare(options: ServerOptions = {}): Promise<Server> {
     const port = await freePort()
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'ds-test-'))
     const threads = options.threads ?? process.env.DS_TEST_THREADS
@@ -87,8 +99,7 @@ export class Server {
       options.dataDir === undefined,
       options.openFiles,
     )
-    server.launch()
-    await server.ready()
+    server.env = options.env ?? {}
     return server
   }
 
@@ -118,7 +129,8 @@ export class Server {
       this.openFiles === undefined
         ? [serverBinary(), this.args]
         : ['/bin/sh', [...limited, ...this.args]]
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const env = { ...process.env, ...this.env }
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env })
     this.child = child
     child.stderr.setEncoding('utf8')
     child.stderr.on('data', (text: string) => {
@@ -148,6 +160,11 @@ export class Server {
       await sleep(20)
     }
     throw new Error(`the server did not become ready:\n${this.stderr}`)
+  }
+
+  /** Resolves to the exit code when the process has ended; null if a signal ended it. */
+  ended(): Promise<number | null> {
+    return this.exited
   }
 
   /** SIGKILL: no time to finish anything. The data directory stays. */
