@@ -1,0 +1,311 @@
+// Disks that fail while the server runs, and damage that it finds: nothing wrong is ever answered,
+// what can be answered is, and when the cause is gone so is the effect.
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { within } from '../lib/fixture.ts'
+import { errorCode, get, kText, post, producer, put, readAll, type Answer } from '../lib/http.ts'
+import { Server } from '../lib/server.ts'
+import { invert, placeOf, sizeOf } from './damage.ts'
+import { check } from './observe.ts'
+import { kCalls, kDeeds, kPlaces, Shim } from './shim.ts'
+
+const kSealing = ['--generation-size', '64KiB', '--seal-after', '100ms', '--evict-after', '0s']
+const kStreams = 8
+
+let dataDir: string
+let shim: Shim
+let server: Server
+beforeEach(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'ds-storage-'))
+  shim = new Shim(dataDir)
+  server = await Server.prepare({ dataDir, args: kSealing, env: shim.env })
+})
+afterEach(async () => {
+  await server.kill()
+  shim.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+async function metric(name: string): Promise<number> {
+  const text = (await get(`${server.origin}/metrics`)).text
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+}
+
+async function until(what: () => Promise<boolean> | boolean, text: string): Promise<void> {
+  const looking = async (): Promise<void> => {
+    while (!(await what())) await sleep(20)
+  }
+  await within(20_000, text, looking())
+}
+
+/** One of several producers on streams of their own, until it is told to stop. */
+class Writer {
+  answered = 0
+  refused = new Set<string>()
+  private stopping = false
+  private readonly running: Promise<void>
+
+  constructor(private readonly name: string) {
+    this.running = this.run()
+    this.running.catch(() => {})
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true
+    await this.running
+  }
+
+  text(): string {
+    return Array.from({ length: this.answered }, (_, i) => `<${this.name}:${i}>`).join('')
+  }
+
+  private async run(): Promise<void> {
+    const url = server.url(this.name)
+    while (!this.stopping) {
+      const headers = { ...kText, ...producer('p', 0, this.answered) }
+      const answer = await post(url, `<${this.name}:${this.answered}>`, headers)
+      if (answer.status < 300) ++this.answered
+      else if (answer.status === 503 || answer.status === 507) {
+        this.refused.add(errorCode(answer))
+        await sleep(20)
+      } else throw new Error(`${answer.status}: ${answer.text}`)
+    }
+  }
+}
+
+async function withWriters(during: (writers: Writer[]) => Promise<void>): Promise<Writer[]> {
+  server.launch()
+  await server.ready()
+  const names = Array.from({ length: kStreams }, (_, i) => `s${i}`)
+  for (const name of names) expect((await put(server.url(name), kText)).status).toBe(201)
+  const writers = names.map((name) => new Writer(name))
+  const all = (): number => writers.reduce((sum, writer) => sum + writer.answered, 0)
+  await until(() => all() > 100, 'appends at first')
+  await during(writers)
+  const before = all()
+  await until(() => all() > before + 100, 'appends again')
+  for (const writer of writers) await writer.stop()
+  await verify(writers)
+  server.env = {}
+  await server.kill()
+  await server.restart()
+  await verify(writers)
+  return writers
+}
+
+async function verify(writers: Writer[]): Promise<void> {
+  for (const [i, writer] of writers.entries()) {
+    const whole = await readAll(server.url(`s${i}`))
+    expect(whole.bytes.toString()).toBe(writer.text())
+  }
+}
+
+test.each([1, 3])('an fsync of the log that fails, %i in a row', async (count) => {
+  await withWriters(async () => {
+    shim.set({
+      deed: kDeeds.fail,
+      kinds: kCalls.sync,
+      places: kPlaces.log,
+      from: 5,
+      count,
+    })
+    await until(() => shim.calls() > 5 + count, 'the faults')
+    await until(() => server.stderr.includes('the op log works again'), 'recovery')
+  })
+})
+
+test('a log that can be neither written nor synced for two seconds', async () => {
+  const writers = await withWriters(async (running) => {
+    shim.set({ deed: kDeeds.fail, kinds: kCalls.write | kCalls.sync, places: kPlaces.log })
+    await until(async () => (await get(`${server.origin}/ready`)).status === 503, '/ready: 503')
+    const stuck = running.reduce((sum, writer) => sum + writer.answered, 0)
+    // Readers are not concerned.
+    for (let i = 0; i < 20; ++i) {
+      expect((await get(server.url(`s${i % kStreams}`))).status).toBe(200)
+      await sleep(100)
+    }
+    expect(running.reduce((sum, writer) => sum + writer.answered, 0)).toBe(stuck)
+    expect(await metric('ds_log_healthy')).toBe(0)
+    shim.heal()
+    await until(async () => (await get(`${server.origin}/ready`)).status === 200, '/ready: 200')
+  })
+  for (const writer of writers) {
+    for (const code of writer.refused) expect(['storage_failed', 'overloaded']).toContain(code)
+  }
+})
+
+test('segments and a catalog that cannot be written for three seconds', async () => {
+  await withWriters(async (running) => {
+    shim.set({ deed: kDeeds.fail, places: kPlaces.segments | kPlaces.catalog })
+    await until(() => server.stderr.includes('cannot seal'), 'a sealing that fails')
+    const before = running.reduce((sum, writer) => sum + writer.answered, 0)
+    await sleep(3000)
+    // Nobody who appends notices.
+    expect(running.reduce((sum, writer) => sum + writer.answered, 0)).toBeGreaterThan(before)
+    expect(running.map((writer) => writer.refused.size)).toEqual(running.map(() => 0))
+    const sealed = await metric('ds_sealed_generations_total')
+    shim.heal()
+    await until(async () => (await metric('ds_sealed_generations_total')) > sealed, 'sealing')
+  })
+})
+
+test('no descriptors left for files: reads wait for better times, appends go on', async () => {
+  await withWriters(async () => {
+    shim.set({ deed: kDeeds.fail, kinds: kCalls.create | kCalls.open, error: 'EMFILE' })
+    await sleep(2000)
+    for (let i = 0; i < kStreams; ++i) {
+      const answer = await get(server.url(`s${i}`))
+      expect([200, 503]).toContain(answer.status)
+    }
+    shim.heal()
+  })
+})
+
+// --- What is read ---------------------------------------------------------------------------------
+
+const kMarks = ['first', 'second', 'third', 'fourth']
+
+/** Streams that are in segments and nowhere else, and a server that has them not in memory. */
+async function sealedStreams(): Promise<void> {
+  server.launch()
+  await server.ready()
+  for (const name of kMarks) {
+    const body = `[begin ${name}]${name.repeat(2000)}[end ${name}]`
+    expect((await put(server.url(name), kText, body)).status).toBe(201)
+    // Each in a generation, and so a segment, of its own.
+    const sealed = await metric('ds_sealed_generations_total')
+    await until(async () => (await metric('ds_sealed_generations_total')) > sealed, 'sealing')
+  }
+  await until(async () => (await metric('ds_streams_in_memory')) === 0, 'eviction')
+  expect(await server.terminate()).toBe(0)
+}
+
+function expectWhole(answer: Answer, name: string): void {
+  expect(answer.status, name).toBe(200)
+  expect(answer.text).toBe(`[begin ${name}]${name.repeat(2000)}[end ${name}]`)
+}
+
+function segments(): string[] {
+  return readdirSync(join(dataDir, 'segments')).map((name) => join(dataDir, 'segments', name))
+}
+
+test('reads that fail are refused, and answered once they do not', async () => {
+  await sealedStreams()
+  server.launch()
+  await server.ready()
+  shim.set({ deed: kDeeds.fail, kinds: kCalls.read, places: kPlaces.segments })
+  for (const name of kMarks) {
+    const answer = await get(server.url(name))
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toMatch(/^\d+$/)
+  }
+  expect((await put(server.url('new'), kText, 'x')).status).toBe(201)
+  shim.heal()
+  for (const name of kMarks) expectWhole(await get(server.url(name)), name)
+})
+
+test('a damaged byte of a segment: that stream is an error, the others are not', async () => {
+  await sealedStreams()
+  const damaged = segments().find((path) => readFileSync(path).includes('[end second]')) as string
+  invert(damaged, placeOf(damaged, '[end second]'))
+  await server.restart()
+  const answer = await get(server.url('second'))
+  expect(answer.status).toBe(500)
+  expect(errorCode(answer)).toBe('corrupt_data')
+  for (const name of ['first', 'third', 'fourth']) expectWhole(await get(server.url(name)), name)
+  expect((await post(server.url('second'), 'more')).status).toBe(204)
+  expect(server.stderr).toMatch(/error .*\.seg/)
+  await server.kill()
+  expect(await check(dataDir)).toContain('.seg')
+})
+
+test('a segment that is missing, or cut off: the same', async () => {
+  await sealedStreams()
+  const holding = (text: string): string =>
+    segments().find((path) => readFileSync(path).includes(text)) as string
+  const missing = holding('[end first]')
+  cpSync(missing, join(dataDir, 'aside'))
+  rmSync(missing)
+  await server.restart()
+  expect((await get(server.url('first'))).status).toBe(500)
+  expectWhole(await get(server.url('third')), 'third')
+  expect(server.stderr).toContain('a segment is missing')
+  await server.kill()
+  // It is back: all is well.
+  cpSync(join(dataDir, 'aside'), missing)
+  await server.restart()
+  expectWhole(await get(server.url('first')), 'first')
+})
+
+test('damaged pages of the catalog: no start, or an error; never another stream', async () => {
+  await sealedStreams()
+  const catalog = join(dataDir, 'catalog.db')
+  const kPage = 4096
+  const whole = join(dataDir, 'aside')
+  cpSync(catalog, whole)
+  const pages = sizeOf(catalog) / kPage
+  for (let page = 0; page < pages; ++page) {
+    cpSync(whole, catalog)
+    for (const side of ['-wal', '-shm']) rmSync(catalog + side, { force: true })
+    invert(catalog, page * kPage + (page === 0 ? 100 : 0), kPage - 100)
+    server.stderr = ''
+    server.launch()
+    const up = await server.ready().then(
+      () => true,
+      () => false,
+    )
+    if (up) {
+      for (const name of kMarks) {
+        const answer = await get(server.url(name))
+        if (answer.status === 200) expectWhole(answer, name)
+        else expect(answer.status, `${name}, page ${page}`).toBeGreaterThanOrEqual(500)
+      }
+    } else {
+      expect(await server.ended()).toBe(1)
+      expect(server.stderr).toContain('catalog')
+    }
+    await server.kill()
+    expect(await check(dataDir)).toContain('catalog')
+  }
+  cpSync(whole, catalog)
+  for (const side of ['-wal', '-shm']) rmSync(catalog + side, { force: true })
+  await server.restart()
+  for (const name of kMarks) expectWhole(await get(server.url(name)), name)
+})
+
+test('a damaged record in the middle of the log: no start. A torn end: cut off', async () => {
+  const args = ['--seal-after', '1h']
+  server = await Server.prepare({ dataDir, args })
+  server.launch()
+  await server.ready()
+  for (const name of kMarks) {
+    expect((await put(server.url(name), kText, `[${name}]`)).status).toBe(201)
+  }
+  await server.kill()
+  const log = join(dataDir, 'log', '00000001.log')
+  const middle = placeOf(log, '[second]')
+  invert(log, middle)
+  server.launch()
+  await server.ready().catch(() => {})
+  expect(await server.ended()).toBe(1)
+  expect(server.stderr).toMatch(/00000001\.log/)
+  invert(log, middle)
+  // The last frame was answered; without it the log just ends earlier, as if it had been torn.
+  invert(log, placeOf(log, '[fourth]'))
+  server.stderr = ''
+  server.launch()
+  const up = await server.ready().then(
+    () => true,
+    () => false,
+  )
+  if (up) {
+    expect((await get(server.url('third'))).text).toBe('[third]')
+    expect((await get(server.url('fourth'))).status).toBe(404)
+    expect(server.stderr).toMatch(/torn_bytes=[1-9]/)
+  } else {
+    expect(server.stderr).toMatch(/00000001\.log/)
+  }
+})
