@@ -55,7 +55,7 @@ async function callsUntilIdle(): Promise<number> {
 test('sealing, merging, retention and deletion, from a log that was never sealed', kTimeout, async () => {
   const last = await callsUntilIdle()
   console.log(`${last} calls that change files`)
-  const problems = await forEach(pointsUpTo(last, 60), kLanes, async (point) => {
+  const problems = await forEach(pointsUpTo(last, 50), kLanes, async (point) => {
     const dataDir = backlog.copy()
     const shim = new Shim(dataDir)
     const server = await Server.prepare({ dataDir, args: kSealingArgs })
@@ -137,7 +137,7 @@ test('requests of every kind, from the first start on', kTimeout, async () => {
   rmSync(dryDir, { recursive: true })
   console.log(`${last} calls that change files`)
 
-  const problems = await forEach(pointsUpTo(last, 60), kLanes, async (point) => {
+  const problems = await forEach(pointsUpTo(last, 50), kLanes, async (point) => {
     const dataDir = newDir()
     const shim = new Shim(dataDir)
     const server = await Server.prepare({ dataDir, args })

@@ -90,6 +90,6 @@ test.each(['EIO', 'ENOSPC'] as const)('each call fails once with %s', kTimeout, 
   await server.kill()
   shim.close()
   rmSync(dataDir, { recursive: true })
-  const points = pointsUpTo(last, 36)
+  const points = pointsUpTo(last, 18)
   expect(await forEach(points, kLanes, (point) => onePoint(point, error))).toEqual([])
 })
