@@ -217,7 +217,7 @@ test('a damaged byte of a segment: that stream is an error, the others are not',
   expect(errorCode(answer)).toBe('corrupt_data')
   for (const name of ['first', 'third', 'fourth']) expectWhole(await get(server.url(name)), name)
   expect((await post(server.url('second'), 'more')).status).toBe(204)
-  expect(server.stderr).toMatch(/error .*\.seg/)
+  await until(() => /error .*\.seg/.test(server.stderr), 'the log names the segment')
   await server.kill()
   expect(await check(dataDir)).toContain('.seg')
 })
@@ -232,7 +232,7 @@ test('a segment that is missing, or cut off: the same', async () => {
   await server.restart()
   expect((await get(server.url('first'))).status).toBe(500)
   expectWhole(await get(server.url('third')), 'third')
-  expect(server.stderr).toContain('a segment is missing')
+  await until(() => server.stderr.includes('a segment is missing'), 'the log says so')
   await server.kill()
   // It is back: all is well.
   cpSync(join(dataDir, 'aside'), missing)
@@ -304,7 +304,7 @@ test('a damaged record in the middle of the log: no start. A torn end: cut off',
   if (up) {
     expect((await get(server.url('third'))).text).toBe('[third]')
     expect((await get(server.url('fourth'))).status).toBe(404)
-    expect(server.stderr).toMatch(/torn_bytes=[1-9]/)
+    await until(() => /torn_bytes=[1-9]/.test(server.stderr), 'the log says what was cut off')
   } else {
     expect(server.stderr).toMatch(/00000001\.log/)
   }

@@ -137,7 +137,8 @@ export class Server {
       this.stderr = (this.stderr + text).slice(-kStderrCharsMax)
     })
     this.exited = new Promise((done) => {
-      child.once('exit', (code) => done(code))
+      // Not 'exit': what it said last is to be read by then.
+      child.once('close', (code) => done(code))
       child.once('error', () => done(null))
     })
   }
