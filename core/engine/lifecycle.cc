@@ -43,7 +43,7 @@ Duration Engine::Impl::touch_interval(const StreamEntry& stream) const {
 }
 
 void Engine::Impl::touch(StreamEntry& stream, Instant now) {
-  stream.accessed = now;
+  stream.accessed = std::max(stream.accessed, now);
   if (!stream.state.config.ttl_seconds || stream.touch_pending) return;
   if (stream.pending.created || stream.pending.gone || stream.pending.soft_deleted) return;
   if (now - stream.state.accessed < touch_interval(stream)) return;

@@ -238,7 +238,8 @@ void Engine::Impl::append(RequestId id, std::string_view path, const wire::Appen
   if (has_body && storage_refusal_ != ErrorCode::kNone) {
     return answer_error(stream, id, storage_refusal_);
   }
-  stream->accessed = now;
+  // A process may know only an earlier time than the one before it.
+  stream->accessed = std::max(stream->accessed, now);
   Op op = op_for(*stream, has_body ? OpType::kAppend : OpType::kClose, now);
   op.closes = request.close;
   if (request.producer) {
