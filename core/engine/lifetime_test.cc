@@ -203,6 +203,20 @@ TEST_F(Lifetimes, ARestartNeitherExpiresEarlyNorResurrects) {
   EXPECT_EQ(host.ask_status(get("p/s")), 404);
 }
 
+TEST_F(Lifetimes, AnAccessWhileTheClockIsSetBackDoesNotShortenALife) {
+  constexpr Duration kBack = seconds(3600);
+  for (const Request& use : {post("p/s", "y"), get("p/s")}) {
+    host.ask(put("p/s", "text/plain", "x").ttl(800));
+    host.pass(Duration{-kBack.us});
+    host.restart();
+    EXPECT_LT(host.ask_status(use), 300);
+    host.pass(kBack);
+    EXPECT_TRUE(there("p/s"));
+    host.restart();
+    EXPECT_TRUE(there("p/s"));
+  }
+}
+
 TEST_F(Lifetimes, WhatExpiredDuringADowntimeIsGoneAfterwards) {
   host.ask(put("p/s", "text/plain", "x").ttl(800));
   host.ask(put("p/d").with(HeaderId::kStreamExpiresAt, "2026-01-01T00:10:00Z"));

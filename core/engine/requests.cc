@@ -1,4 +1,5 @@
 // Requests that change a stream: dispatch, create, append, delete (PROTOCOL §5.1–5.4).
+#include <algorithm>
 #include <utility>
 
 #include "core/base/assert.h"
