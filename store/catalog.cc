@@ -46,8 +46,12 @@ class SqliteCatalog final : public Catalog {
   explicit SqliteCatalog(Database database) : database_(std::move(database)) {}
 
   CatalogStatus start(Mode mode) {
-    CatalogStatus status = mode == Mode::kReadWrite ? database_.execute("PRAGMA journal_mode = WAL")
-                                                    : database_.execute("PRAGMA query_only = ON");
+    CatalogStatus status =
+        mode == Mode::kReadWrite ? database_.write_log_again() : CatalogStatus(true);
+    if (status.ok()) {
+      status = database_.execute(mode == Mode::kReadWrite ? "PRAGMA journal_mode = WAL"
+                                                          : "PRAGMA query_only = ON");
+    }
     if (status.ok()) status = check_format(mode);
     if (status.ok()) status = read_.prepare(database_);
     if (mode == Mode::kReadOnly || !status.ok()) return status;

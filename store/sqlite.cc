@@ -1,6 +1,10 @@
 #include "store/sqlite.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -46,6 +50,21 @@ std::string uri_path(const std::string& path) {
     uri += kHex[static_cast<unsigned char>(c) & 15];
   }
   return uri;
+}
+
+int write_and_sync_again(sqlite3_file& file) {
+  constexpr sqlite3_int64 kChunkBytes = 64 * 1024;
+  const auto& calls = *file.pMethods;
+  sqlite3_int64 size = 0;
+  int code = calls.xFileSize(&file, &size);
+  std::string chunk;
+  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += kChunkBytes) {
+    const auto bytes = static_cast<int>(std::min(kChunkBytes, size - at));
+    chunk.resize(static_cast<size_t>(bytes));
+    code = calls.xRead(&file, chunk.data(), bytes, at);
+    if (code == SQLITE_OK) code = calls.xWrite(&file, chunk.data(), bytes, at);
+  }
+  return code == SQLITE_OK ? calls.xSync(&file, SQLITE_SYNC_NORMAL) : code;
 }
 
 std::string_view bytes_of(const void* data, int size) {
@@ -99,6 +118,26 @@ CatalogError Database::error() const {
 CatalogStatus Database::execute(const char* sql) {
   if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error();
   return true;
+}
+
+CatalogStatus Database::write_log_again() {
+  sqlite3_vfs* vfs = nullptr;
+  sqlite3_file_control(handle_.get(), nullptr, SQLITE_FCNTL_VFS_POINTER, &vfs);
+  const char* name = sqlite3_filename_wal(sqlite3_db_filename(handle_.get(), "main"));
+  int exists = 0;
+  int code = vfs->xAccess(vfs, name, SQLITE_ACCESS_EXISTS, &exists);
+  if (code == SQLITE_OK && exists == 0) return true;
+  const auto memory = std::make_unique<std::max_align_t[]>(
+      static_cast<size_t>(vfs->szOsFile) / sizeof(std::max_align_t) + 1);
+  auto* const log = reinterpret_cast<sqlite3_file*>(memory.get());
+  if (code == SQLITE_OK) {
+    code = vfs->xOpen(vfs, name, log, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, nullptr);
+  }
+  if (code == SQLITE_OK) code = write_and_sync_again(*log);
+  if (log->pMethods != nullptr) log->pMethods->xClose(log);
+  // A full disk that refuses even this must not keep a server from starting: it is what makes room.
+  if (code == SQLITE_OK || kind_of(code) == Kind::kNoSpace) return true;
+  return CatalogError{kind_of(code), path_ + ": cannot write the write-ahead log again"};
 }
 
 CatalogStatus Database::settle_log() {

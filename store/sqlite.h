@@ -32,6 +32,10 @@ class Database {
   // The one integer that a statement returns.
   Result<int64_t, CatalogError> integer(const char* sql);
 
+  // Before anything is read: makes the write-ahead log on the medium what this process is about to
+  // read. After a sync that failed, the system may take pages for written that the medium never
+  // got; a checkpoint of them, cut short by a power loss, would leave a part of a transaction.
+  CatalogStatus write_log_again();
   // Makes durable what the write-ahead log holds. A process that was killed may have left
   // transactions there that were never synced, or whose sync failed: they count as soon as somebody
   // has read them, but a power loss could undo them.
