@@ -18,6 +18,11 @@ if(DS_SANITIZE)
   add_compile_options(-fno-sanitize=vptr)
 endif()
 
+option(DS_FUZZ "Link the fuzz targets with libFuzzer (clang); see tests/fuzz/run" OFF)
+if(DS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(DS_CCACHE ccache)
 if(DS_CCACHE)
   # Paths inside the tree are made relative: a second clone finds what the first one compiled.
@@ -57,19 +62,33 @@ function(ds_test name)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 
-# ds_fuzz(LIBRARY...): a program fuzz_<name> of every <name>_fuzz.cc below this folder, which
-# defines LLVMFuzzerTestOneInput. tests/fuzz/fuzz_main.cc feeds it the files of
-# tests/fuzz/corpus/<name>, if there are any, and seeded random input made from them.
+# What tests/fuzz/run builds.
+add_custom_target(ds_fuzz_targets)
+
+# ds_fuzz([RUNS n] LIBRARY...): a program fuzz_<name> of every <name>_fuzz.cc below this folder,
+# which defines LLVMFuzzerTestOneInput. In the preset `fuzz` libFuzzer drives it. Otherwise it is a
+# test: tests/fuzz/fuzz_main.cc feeds it the files of tests/fuzz/corpus/<name> and `n` seeded random
+# inputs made from them.
 function(ds_fuzz)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "RUNS" "")
+  if(NOT arg_RUNS)
+    set(arg_RUNS 100000)
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.cc)
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     string(REGEX REPLACE "_fuzz$" "" stem ${stem})
-    add_executable(fuzz_${stem} ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_main.cc)
-    target_link_libraries(fuzz_${stem} PRIVATE ${ARGN})
-    add_dependencies(ds_tests fuzz_${stem})
-    file(GLOB corpus CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${stem}/*)
-    add_test(NAME fuzz_${stem} COMMAND fuzz_${stem} ${corpus})
+    add_executable(fuzz_${stem} ${source})
+    target_link_libraries(fuzz_${stem} PRIVATE ${arg_UNPARSED_ARGUMENTS})
+    add_dependencies(ds_fuzz_targets fuzz_${stem})
+    if(DS_FUZZ)
+      target_link_options(fuzz_${stem} PRIVATE -fsanitize=fuzzer)
+    else()
+      target_sources(fuzz_${stem} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_main.cc)
+      add_dependencies(ds_tests fuzz_${stem})
+      add_test(NAME fuzz_${stem} COMMAND fuzz_${stem} --runs ${arg_RUNS}
+               ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${stem})
+    endif()
   endforeach()
 endfunction()
 

@@ -228,8 +228,8 @@ void Loop::deliver_outboxes() {
 // was asked for.
 class Loop::MetricsGathering {
  public:
-  MetricsGathering(LoopShared& shared, Loop& asked, engine::RequestId id)
-      : shared_(shared), asked_(asked), id_(id), missing_(shared.loops.size()) {}
+  MetricsGathering(const LoopShared& shared, Loop& asked, engine::RequestId id)
+      : asked_(asked), id_(id), missing_(shared.loops.size()) {}
 
   void publish(Loop& loop) {
     loop.counters_.publish(loop.engine_->stats());
@@ -240,7 +240,6 @@ class Loop::MetricsGathering {
   }
 
  private:
-  LoopShared& shared_;
   Loop& asked_;
   const engine::RequestId id_;
   std::atomic<size_t> missing_;

@@ -1,15 +1,19 @@
 // Whatever bytes are taken for a segment, or for a part of one, with good checksums or without: the
-// decoders end, stay inside, and what they accept hangs together. The first byte says what the rest
-// is to be.
+// decoders end, stay inside, and what they accept hangs together. What is written is read back. The
+// first byte says what the rest is to be.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/base/assert.h"
 #include "core/base/bytes.h"
 #include "core/base/crc32c.h"
 #include "core/segment/format.h"
+#include "core/segment/test_segment.h"
 
 namespace {
 
@@ -97,6 +101,37 @@ void check_as_file(std::string_view bytes) {
   check_file(file);
 }
 
+// What the input tells is written as a segment, read back, and read again with a byte changed.
+void check_round_trip(std::string_view bytes) {
+  ds::ByteReader in(bytes);
+  const auto change = in.take<uint16_t>();
+  std::vector<ds::segment::StoredExtent> stored;
+  while (!in.at_end()) {
+    const auto kind = in.take<uint8_t>();
+    if (stored.empty() || kind % 8 == 0) {
+      if (!stored.empty() && stored.back().messages.empty()) break;
+      stored.push_back({ds::Incarnation{in.take<uint32_t>()}, Position{in.take<uint32_t>()}, {}});
+      continue;
+    }
+    // Times go back too. Some messages are as large as a block.
+    const uint64_t time_ms = in.take<uint32_t>();
+    std::string message(in.take_bytes(std::min<uint64_t>(kind / 8, in.left())));
+    message.resize(message.size() + (kind == 255 ? ds::segment::kBlockBytes : 1));
+    stored.back().messages.push_back({std::move(message), time_ms});
+  }
+  if (!stored.empty() && stored.back().messages.empty()) stored.pop_back();
+  if (stored.empty()) return;
+  ds::segment::WrittenSegment written = ds::segment::write_segment(stored);
+  DS_ASSERT(ds::segment::read_segment(written.bytes) == stored);
+  DS_ASSERT(written.extents.size() == stored.size());
+  check_file(written.bytes);
+
+  char& changed = written.bytes[change % written.bytes.size()];
+  changed = static_cast<char>(changed ^ 0x10);
+  DS_ASSERT(!ds::segment::read_segment(written.bytes));
+  check_file(written.bytes);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -105,13 +140,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (bytes.empty()) return 0;
   const auto kind = static_cast<unsigned char>(bytes.front());
   bytes.remove_prefix(1);
-  if (kind % 3 == 0) {
+  if (kind % 4 == 0) {
     std::string head;
     ds::put(head, crc32c(bytes));
     head.append(bytes);
     if (const auto decoded = ds::segment::decode_head(head)) check_head(*decoded);
-  } else if (kind % 3 == 1) {
+  } else if (kind % 4 == 1) {
     check_as_file(bytes);
+  } else if (kind % 4 == 2) {
+    check_round_trip(bytes);
   } else {
     ds::ByteReader in(bytes);
     Block block;

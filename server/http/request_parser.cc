@@ -96,11 +96,11 @@ class RequestParser::Grammar {
    private:
     void on_request_impl(http::verb verb, boost::beast::string_view method,
                          boost::beast::string_view target, int version, error_code&) override {
-      RequestHead& head = grammar_.head;
-      head.text.method = method_of(verb);
-      head.method = view(method);
-      head.target = view(target);
-      head.http11 = version == 11;
+      RequestHead& parsed = grammar_.head;
+      parsed.text.method = method_of(verb);
+      parsed.method = view(method);
+      parsed.target = view(target);
+      parsed.http11 = version == 11;
     }
     void on_field_impl(http::field field, boost::beast::string_view name,
                        boost::beast::string_view value, error_code& error) override {

@@ -2,12 +2,14 @@
 // same seed. Input is made by mutating what was tried before, what is between two quotes of the
 // dictionary below included, so that it gets past a parser's first byte.
 //
-//   fuzz_<name> [--runs N] [--seed N] [FILE...]   FILEs are tried first, as they are
+//   fuzz_<name> [--runs N] [--seed N] [FILE|DIRECTORY...]   files are tried first, as they are
 //
-// With clang and -fsanitize=fuzzer the targets link without this file.
+// In the preset `fuzz`, libFuzzer takes the place of this file (tests/fuzz/run).
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -115,6 +117,19 @@ void try_one(const std::string& input) {
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
 
+// The files that an argument names, in an order that is always the same.
+std::vector<std::filesystem::path> files_of(const char* argument) {
+  std::vector<std::filesystem::path> files;
+  if (std::filesystem::is_regular_file(argument)) files.emplace_back(argument);
+  if (std::filesystem::is_directory(argument)) {
+    for (const auto& entry : std::filesystem::directory_iterator(argument)) {
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -128,9 +143,16 @@ int main(int argc, char** argv) {
     } else if (argument == "--seed" && i + 1 < argc) {
       seed = std::strtoull(argv[++i], nullptr, 10);
     } else {
-      std::ifstream file(argv[i], std::ios::binary);
-      corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-      try_one(corpus.back());
+      const std::vector<std::filesystem::path> files = files_of(argv[i]);
+      if (files.empty()) {
+        std::printf("nothing at %s\n", argv[i]);
+        return 1;
+      }
+      for (const std::filesystem::path& path : files) {
+        std::ifstream file(path, std::ios::binary);
+        corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+        try_one(corpus.back());
+      }
     }
   }
   for (const std::string_view word : kDictionary) corpus.emplace_back(word);
