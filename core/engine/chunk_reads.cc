@@ -51,8 +51,11 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
     }
     if (at < state.index.begin()) {
       read.part_ends.clear();
+      const bool is_answer =
+          read.kind == ChunkRead::Kind::kCatchUp || read.kind == ChunkRead::Kind::kLongPoll;
       out->emplace_back(ReadSealed{
-          id, {stream::sealed_pieces(state, at), config_.max_chunk_bytes, read.boundary}});
+          id,
+          {stream::sealed_pieces(state, at), config_.max_chunk_bytes, read.boundary, is_answer}});
       return;
     }
     read.part = read.boundary == Position{} ? stream::plan_read(state, at, config_.max_chunk_bytes)
@@ -62,7 +65,10 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
       read.part_ends.push_back(state.index.at(i).end);
     }
     if (std::optional<std::vector<Slice>> slices = find_slices(state, read.part)) {
-      take_part(read, std::move(*slices));
+      wire::BodyParts parts;
+      parts.reserve(slices->size());
+      for (Slice& slice : *slices) parts.emplace_back(std::move(slice));
+      take_part(read, std::move(parts));
       continue;
     }
     Load action;
@@ -80,7 +86,7 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
   }
 }
 
-void Engine::Impl::take_part(ChunkRead& read, std::vector<Slice> slices) {
+void Engine::Impl::take_part(ChunkRead& read, wire::BodyParts parts) {
   if (!read.begun) {
     read.begun = true;
     read.begin = read.part.begin;
@@ -91,7 +97,7 @@ void Engine::Impl::take_part(ChunkRead& read, std::vector<Slice> slices) {
   read.end = read.part.end;
   read.newest_ms = read.part.newest_ms;
   read.ends.insert(read.ends.end(), read.part_ends.begin(), read.part_ends.end());
-  for (Slice& slice : slices) read.parts.push_back(std::move(slice));
+  for (wire::BodyPart& part : parts) read.parts.push_back(std::move(part));
 }
 
 void Engine::Impl::on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes,
@@ -99,9 +105,7 @@ void Engine::Impl::on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes 
   const auto found = reads_.find(load_id);
   DS_ASSERT(found != reads_.end());
   if (outcome == LoadOutcome::kDone) {
-    std::vector<Slice> slices;
-    slices.emplace_back(std::move(bytes));
-    take_part(found->second, std::move(slices));
+    take_part(found->second, {std::move(bytes)});
   }
   go_on(load_id, outcome, now);
 }
@@ -117,9 +121,13 @@ void Engine::Impl::on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment
     read.part.end = chunk.end;
     read.part.newest_ms = chunk.newest_ms;
     read.part_ends = std::move(chunk.ends);
-    std::vector<Slice> slices;
-    slices.emplace_back(std::move(chunk.bytes));
-    take_part(read, std::move(slices));
+    wire::BodyParts parts;
+    if (chunk.bytes != nullptr) {
+      parts.emplace_back(std::move(chunk.bytes));
+    } else {
+      parts.emplace_back(std::move(chunk.stored));
+    }
+    take_part(read, std::move(parts));
   }
   go_on(load_id, outcome, now);
 }
@@ -233,9 +241,9 @@ Engine::Impl::Step Engine::Impl::chunk_step(const StreamEntry& stream, const Chu
   std::string joined;
   std::string_view bytes;
   if (read.parts.size() == 1) {
-    bytes = read.parts.front().bytes;
+    bytes = read.parts.front().slice.bytes;
   } else {
-    for (const Slice& part : read.parts) joined.append(part.bytes);
+    for (const wire::BodyPart& part : read.parts) joined.append(part.slice.bytes);
     bytes = joined;
   }
   return make_step(stream, read.begin, read.end, bytes, [&read] { return read.ends; });

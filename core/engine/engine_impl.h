@@ -188,10 +188,9 @@ class Engine::Impl {
   std::optional<std::string> copy_bytes(const stream::StreamState& state,
                                         const stream::ReadPlan& plan);
   // The body of an answer, framed for the content type.
-  std::optional<std::vector<Slice>> find_body(const stream::StreamState& state,
-                                              const stream::ReadPlan& plan);
-  static std::vector<Slice> framed_body(const stream::StreamState& state,
-                                        std::vector<Slice> slices);
+  std::optional<wire::BodyParts> find_body(const stream::StreamState& state,
+                                           const stream::ReadPlan& plan);
+  static wire::BodyParts framed_body(const stream::StreamState& state, wire::BodyParts parts);
 
   // --- Reads from disk (chunk_reads.cc)
   // ---------------------------------------------------------------------------
@@ -213,7 +212,7 @@ class Engine::Impl {
     Position boundary;  // 0: not known yet
     uint64_t newest_ms = 0;
     std::vector<Position> ends;  // of its messages
-    std::vector<Slice> parts;
+    wire::BodyParts parts;
     // The part on its way.
     stream::ReadPlan part;
     std::vector<Position> part_ends;
@@ -225,7 +224,7 @@ class Engine::Impl {
                                      Instant now);
   void continue_read(uint64_t id, StreamEntry& stream, Instant now);
   void go_on(uint64_t id, LoadOutcome outcome, Instant now);
-  void take_part(ChunkRead& read, std::vector<Slice> slices);
+  void take_part(ChunkRead& read, wire::BodyParts parts);
   ChunkRead take_read(uint64_t id, StreamEntry* stream);
   Reader* waiting_reader(uint64_t id, const ChunkRead& read);
   void fail_read(uint64_t id, StreamEntry* stream, wire::ErrorCode code);
