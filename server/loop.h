@@ -222,7 +222,9 @@ class Loop final : public ConnectionHost, public ReadListener {
   wire::ErrorCode storage_refusal_ = wire::ErrorCode::kNone;
   LogLimit failures_logged_;
   uint64_t unwritten_bytes_ = 0;  // of answers in this turn, since they were last written
-  uint64_t memory_position_ = 0;
+  // Where the next batch would be in a log, if there is none. Generations begin with 1: to the
+  // engine what is in generation 0 has always been sealed, and a fork does not inherit it.
+  uint64_t memory_position_ = log_position(1, 0).value;
 };
 
 }  // namespace ds::server

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/base/assert.h"
+#include "core/wire/stream_path.h"
 #include "server/http/connection.h"
 #include "server/http/test_host.h"
 
@@ -200,7 +201,8 @@ std::string without_continue(std::string output) {
 void check_request(const Submitted& request, const Config& config) {
   DS_ASSERT(request.path.find('/') != std::string::npos);
   DS_ASSERT(request.body.size() <= config.body_bytes_max);
-  DS_ASSERT(request.path.size() + request.query.size() <= config.uri_bytes_max + 16);
+  DS_ASSERT(request.path.size() <= wire::kStreamPathBytesMax);
+  DS_ASSERT(request.query.size() <= config.uri_bytes_max);
   for (const auto& header : request.headers) {
     if (!header) continue;
     DS_ASSERT(header->find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
