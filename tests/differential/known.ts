@@ -1,0 +1,175 @@
+// Where this server and the reference server are known to answer differently, and who is right by
+// PROTOCOL.md (§ names its sections). A difference that is not here fails the test.
+import type { Difference } from './compare.ts'
+import type { Step, Value } from './sequence.ts'
+import type { Seen } from './target.ts'
+
+export interface Known {
+  name: string
+  /** Who is right, and where that is said. */
+  why: string
+  /** The two have different streams afterwards, although both accepted or refused the request. */
+  parts?: boolean
+  matches: (difference: Difference, step: Step, ours: Seen, theirs: Seen) => boolean
+}
+
+function header(step: Step, name: string): Value | undefined {
+  return step.headers.find(([key]) => key === name)?.[1]
+}
+function parameter(step: Step, name: string): Value | undefined {
+  return step.query.find(([key]) => key === name)?.[1]
+}
+function statuses(ours: Seen, theirs: Seen): string {
+  return `${ours.status}/${theirs.status}`
+}
+function code(seen: Seen): string {
+  try {
+    return String((JSON.parse(seen.body.toString('utf8')) as { code?: unknown }).code)
+  } catch {
+    return ''
+  }
+}
+
+export const kKnown: readonly Known[] = [
+  {
+    name: 'what is malformed is refused whatever stream it is for',
+    why: 'freedom: §5 gives no order of 400 before 404 and 410',
+    matches: ({ what }, _, ours, theirs) =>
+      what === 'status' && ours.status === 400 && (theirs.status === 404 || theirs.status === 410),
+  },
+  {
+    name: 'a duplicate is told where its stream ends',
+    why: 'ours is right (§5.2): Stream-Next-Offset is on every success',
+    matches: ({ what, theirs }, step, ours) =>
+      what === 'stream-next-offset' && theirs === '(absent)' && ours.status === 204 &&
+      header(step, 'Producer-Id') !== undefined,
+  },
+  {
+    name: 'an empty Stream-TTL',
+    why: 'ours is right (§5.1): 400, as it is no number; theirs takes it for none',
+    matches: ({ what }, step, ours) =>
+      what === 'status' && header(step, 'Stream-TTL') === '' && code(ours) === 'invalid_ttl',
+  },
+  {
+    name: 'errors tell where the tail is',
+    why: 'freedom (§11.1): one more header',
+    matches: ({ what, theirs }, _, ours) =>
+      what === 'stream-next-offset' && theirs === '(absent)' && ours.status >= 400,
+  },
+  {
+    name: '304 tells what the 200 told',
+    why: 'freedom: RFC 9110 §15.4.5 wants as many headers of the 200 as may change what is cached',
+    matches: ({ what, theirs }, _, ours) =>
+      ours.status === 304 && theirs === '(absent)' && what.startsWith('stream-'),
+  },
+  {
+    name: 'a long-poll for the beginning of an empty stream waits',
+    why: 'ours is right (§5.7): there is no data, and the stream is not closed',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' && parameter(step, 'live') === 'long-poll' &&
+      statuses(ours, theirs) === '204/200' && theirs.body.length <= 2,
+  },
+  {
+    name: 'an accepted tuple is a duplicate after the stream has been closed, too',
+    why: 'ours on purpose (§5.2.1, validation logic): the retry of an append that was stored is told so',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' && header(step, 'Producer-Id') !== undefined &&
+      statuses(ours, theirs) === '204/409' && ours.headers.has('stream-closed'),
+  },
+  {
+    name: 'Stream-Expires-At that is no RFC 3339 timestamp',
+    why: 'ours is right (§5.1): 400; theirs takes what Date() takes, and answers 500 if that is past',
+    matches: ({ what }, step, ours) =>
+      what === 'status' && code(ours) === 'invalid_expires_at' &&
+      header(step, 'Stream-Expires-At') !== undefined,
+  },
+  {
+    name: 'Stream-Closed: TRUE closes',
+    why: 'ours is right (§4.1): the value counts in any case',
+    parts: true,
+    matches: (_, step) => header(step, 'Stream-Closed') === 'TRUE',
+  },
+  {
+    name: 'SSE: the control of a closed stream says upToDate',
+    why: 'freedom (§5.8): streamClosed implies it',
+    matches: ({ what, ours, theirs }) =>
+      what === 'sse upToDate' && ours === 'true' && theirs === 'undefined',
+  },
+  {
+    name: 'a Content-Type that is none',
+    why: 'ours is right (§5.1, §5.2): 400; 409 is for a valid one that does not match',
+    matches: ({ what }, _, ours) => what === 'status' && code(ours) === 'invalid_content_type',
+  },
+  {
+    name: 'a live mode that there is not',
+    why: 'ours is right (§5.6): an invalid parameter is 400; theirs ignores it',
+    matches: ({ what }, _, ours, theirs) =>
+      what === 'status' && code(ours) === 'invalid_query' && theirs.status === 200,
+  },
+  {
+    name: 'numbers of a producer with leading zeros',
+    why: 'ours is right (§5.2.1): one spelling for one number, as §5.1 has it for Stream-TTL',
+    matches: ({ what }, step, ours) =>
+      what === 'status' && code(ours) === 'invalid_producer' &&
+      ['Producer-Epoch', 'Producer-Seq'].some((name) => header(step, name) === '01'),
+  },
+  {
+    name: 'an ETag of the same answer at another URL',
+    why: 'freedom (§10.1): ours names what was read, however it was asked for',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' && header(step, 'If-None-Match') !== undefined &&
+      statuses(ours, theirs) === '304/200',
+  },
+  {
+    name: 'Stream-Seq of a request that only closes',
+    why: 'ours is right (§5.2): a regression MUST be refused; theirs does not look',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' && header(step, 'Stream-Seq') !== undefined && step.body === undefined &&
+      code(ours) === 'sequence_regression' && theirs.status === 204,
+  },
+  {
+    name: 'JSON behind a byte order mark',
+    why: 'ours is right (RFC 8259 §8.1): none must be added; theirs removes it',
+    matches: ({ what }, step, ours) =>
+      what === 'status' && code(ours) === 'invalid_json' && step.body?.startsWith('\ufeff') === true,
+  },
+  {
+    name: 'an offset of an earlier stream at the same path',
+    why: 'ours is right (§4, §8): that offset never meant anything here; theirs uses it again',
+    matches: ({ what }, _, ours) => what === 'status' && code(ours) === 'offset_gone',
+  },
+  {
+    name: 'a time to live of more than 10,000,000,000 seconds',
+    why: 'freedom: a documented limit; theirs overflows',
+    matches: ({ what }, step, ours) =>
+      what === 'status' && code(ours) === 'invalid_ttl' &&
+      header(step, 'Stream-TTL') === '9007199254740992',
+  },
+  {
+    name: 'a duplicate that asks to close does not close',
+    why: 'ours is right (§5.2.1): a tuple that was accepted stores nothing; theirs says closed, and is not',
+    matches: ({ what, theirs }, step, ours) =>
+      what === 'stream-closed' && ours.status === 204 && theirs === 'true' &&
+      header(step, 'Producer-Id') !== undefined && header(step, 'Stream-Closed') !== undefined,
+  },
+  {
+    name: 'the same fork once more',
+    why: 'ours is right (§4.2): the same request MUST be 200; theirs compares what it inherited',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' && header(step, 'Stream-Forked-From') !== undefined &&
+      statuses(ours, theirs) === '200/409',
+  },
+  {
+    name: 'a body that is malformed for its own type is refused first',
+    why: 'freedom: §5.2 orders conflicts, not 400 and 409',
+    matches: ({ what }, _, ours, theirs) =>
+      what === 'status' && statuses(ours, theirs) === '400/409' &&
+      ['invalid_json', 'empty_array'].includes(code(ours)),
+  },
+  {
+    name: 'a duplicate is told the end of its own append',
+    why: 'ours on purpose: §5.2 says the tail after the append, and it is this append that is answered',
+    matches: ({ what }, step, ours) =>
+      what === 'next offset' && ours.status === 204 && header(step, 'Producer-Id') !== undefined,
+  },
+]
