@@ -50,7 +50,9 @@ size_t Connection::read_once() {
   const bool direct = phase_ == Phase::kBody && !inbox.parser.head().chunked;
   if (direct) {
     const uint64_t missing = *inbox.parser.head().content_length - inbox.body.size();
-    if (!grow_body(std::min<uint64_t>(missing, kBodyStep))) return 0;
+    // Not before what there is has been filled: a body that trickles in has one step, not two.
+    const bool full = inbox.body.size() == inbox.body.capacity();
+    if (full && !grow_body(std::min<uint64_t>(missing, kBodyStep))) return 0;
     to = inbox.body.end();
     room =
         static_cast<size_t>(std::min<uint64_t>(missing, inbox.body.capacity() - inbox.body.size()));

@@ -228,6 +228,13 @@ TEST_F(ConnectionTest, BodiesShareABudget) {
   EXPECT_EQ(host->drops, std::vector<DropReason>{DropReason::kBodyMemory});
 }
 
+TEST_F(ConnectionTest, ABodyThatTricklesInHasNoMoreMemoryThanOneStep) {
+  open();
+  send("POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Length: 361615\r\n\r\n");
+  for (int i = 0; i < 10; ++i) send("x");
+  EXPECT_EQ(host->body_bytes_, 64u << 10);
+}
+
 TEST_F(ConnectionTest, ABodyCountsUntilItsRequestIsAnswered) {
   open();
   send(post("a", std::string(100000, 'x')) + post("a", std::string(1000, 'y')) + get("a"));

@@ -172,4 +172,23 @@ export const kKnown: readonly Known[] = [
     matches: ({ what }, step, ours) =>
       what === 'next offset' && ours.status === 204 && header(step, 'Producer-Id') !== undefined,
   },
+  {
+    name: 'Stream-Fork-Offset without a source',
+    why: 'ours is right (§5.1): it requires Stream-Forked-From; theirs ignores it',
+    matches: ({ what }, _, ours) => what === 'status' && code(ours) === 'fork_header_without_source',
+  },
+  {
+    name: 'an older epoch on a closed stream',
+    why: 'ours on purpose (§5.2.1, validation logic): a producer learns first that it was replaced',
+    matches: ({ what }, _, ours, theirs) =>
+      what === 'status' && code(ours) === 'producer_fenced' && theirs.status === 409,
+  },
+  {
+    name: 'application/JSON is application/json',
+    why: 'ours is right (RFC 9110 §8.3.1): media types have no case',
+    parts: true,
+    matches: (_, step, ours) =>
+      ours.headers.get('content-type') === 'application/JSON' ||
+      header(step, 'Content-Type') === 'application/JSON',
+  },
 ]
