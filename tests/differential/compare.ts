@@ -15,8 +15,14 @@ const kAbsent = '(absent)'
 
 // Compared as they are. Others are the server's own business, or handled below.
 const kHeaders = [
-  'stream-up-to-date', 'stream-closed', 'stream-ttl', 'producer-epoch', 'producer-seq',
-  'producer-expected-seq', 'producer-received-seq', 'stream-sse-data-encoding',
+  'stream-up-to-date',
+  'stream-closed',
+  'stream-ttl',
+  'producer-epoch',
+  'producer-seq',
+  'producer-expected-seq',
+  'producer-received-seq',
+  'stream-sse-data-encoding',
 ]
 // Compared by being there or not.
 const kPresent = ['stream-next-offset', 'stream-cursor', 'etag', 'location']
@@ -79,7 +85,10 @@ function sseText(seen: Seen): string {
 function sseMessages(seen: Seen): string {
   const arrays = sseEvents(seen).map((event) => canonicalJson(event))
   if (!arrays.every((event) => event.startsWith('['))) return sseText(seen)
-  return arrays.map((event) => event.slice(1, -1)).filter((event) => event !== '').join(',')
+  return arrays
+    .map((event) => event.slice(1, -1))
+    .filter((event) => event !== '')
+    .join(',')
 }
 
 function sseEvents(seen: Seen): string[] {
@@ -131,10 +140,12 @@ export function compare(
     return found
   }
   // Which of the two it is, the answer does not say.
-  if (sseText(ours) !== sseText(theirs)) differ('sse data', sseMessages(ours), sseMessages(theirs))
+  if (sseText(ours) !== sseText(theirs))
+    differ('sse data', sseMessages(ours), sseMessages(theirs))
   const a = ours.sse?.control ?? {}
   const b = theirs.sse?.control ?? {}
-  for (const name of ['upToDate', 'streamClosed']) differ(`sse ${name}`, String(a[name]), String(b[name]))
+  for (const name of ['upToDate', 'streamClosed'])
+    differ(`sse ${name}`, String(a[name]), String(b[name]))
   const cursor = (control: Record<string, unknown>): string => typeof control.streamCursor
   differ('sse streamCursor', cursor(a), cursor(b))
   compareOffsets('sse offset', a.streamNextOffset as string, b.streamNextOffset as string)

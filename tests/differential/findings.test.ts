@@ -5,8 +5,8 @@ import { get, kText, post, put } from '../lib/http.ts'
 
 const server = useServer({ args: ['--durability', 'memory'] })
 
-// A fork inherits its source's messages by their places in the log. Without a log these were made up
-// from 0 on: generation 0, which an engine takes for sealed. The fork's readers got 503.
+// A fork inherits its source's messages by their places in the log. Without a log these were made
+// up from 0 on: generation 0, which an engine takes for sealed. The fork's readers got 503.
 test('without a log, a fork has the bytes of its source', async () => {
   const source = server().url('found/source')
   await put(source, kText, 'one ')

@@ -1,8 +1,8 @@
 // Random sequences of valid and nearly valid requests are answered as the protocol's reference
 // server answers them, but for the differences in known.ts.
 //
-//   tests/run-js differential                                       a few sequences, always the same
-//   DS_TEST_SEED=7 DS_TEST_SEQUENCES=100000 tests/run-js differential   others, or one that failed
+//   tests/run-js differential                         a few sequences, always the same
+//   DS_TEST_SEED=7 DS_TEST_SEQUENCES=1 tests/run-js differential   one that failed, or many
 import { DurableStreamTestServer } from '@durable-streams/server'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Random } from '../lib/random.ts'
@@ -13,7 +13,9 @@ import { Generator } from './sequence.ts'
 import { answers } from './target.ts'
 
 const kFirstSeed = Number(process.env.DS_TEST_SEED ?? 1)
-const kSequences = Number(process.env.DS_TEST_SEQUENCES ?? 150)
+const kSequences = Number(
+  process.env.DS_TEST_SEQUENCES ?? (process.env.DS_TEST_LONG ? 10_000 : 150),
+)
 const kStepsMax = 40
 const kLongPollMs = 40
 const kFindingsMax = Number(process.env.DS_TEST_FINDINGS ?? 5)

@@ -28,8 +28,8 @@ function parted(step: Step, ours: Seen, theirs: Seen): boolean {
 }
 
 /**
- * Sends the steps one after the other to both servers, which must know nothing of `prefix` yet. Ends
- * early once the two have different streams.
+ * Sends the steps one after the other to both servers, which must know nothing of `prefix` yet.
+ * Ends early once the two have different streams.
  */
 export async function runSequence(
   steps: readonly Step[],
@@ -40,15 +40,19 @@ export async function runSequence(
   const us = new Target('ours', ports.ours, folder)
   const them = new Target('theirs', ports.theirs, folder)
   const offsets = new OffsetNames()
+  const createdAt = new Map<string, number>()
   const outcome: Outcome = { requests: 0, known: new Map(), finding: null }
   try {
     for (const step of steps) {
       const [ours, theirs] = await Promise.all([us.send(step), them.send(step)])
       ++outcome.requests
+      if (step.method === 'PUT' && ours.status === 201) createdAt.set(step.stream, step.id)
       const unknown: Difference[] = []
       let apart = parted(step, ours, theirs)
       for (const difference of compare(step, ours, theirs, offsets)) {
-        const known = kKnown.find((one) => one.matches(difference, step, ours, theirs))
+        const known = kKnown.find((one) =>
+          one.matches(difference, step, ours, theirs, { createdAt }),
+        )
         if (known === undefined) {
           unknown.push(difference)
           continue
@@ -85,8 +89,12 @@ export async function shrink(
   const fails = async (some: readonly Step[]): Promise<boolean> =>
     kindOf((await runSequence(some, ports, prefix)).finding) === kind
   let left = [...steps]
-  for (let size = Math.ceil(left.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < left.length; ) {
+  for (
+    let size = Math.ceil(left.length / 2);
+    size >= 1;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
+    for (let at = 0; at < left.length;) {
       const without = [...left.slice(0, at), ...left.slice(at + size)]
       if (without.length > 0 && (await fails(without))) left = without
       else at += size
@@ -94,7 +102,7 @@ export async function shrink(
   }
   for (const step of [...left]) {
     for (const part of ['headers', 'query'] as const) {
-      for (let i = 0; i < step[part].length; ) {
+      for (let i = 0; i < step[part].length;) {
         const smaller = { ...step, [part]: step[part].filter((_, n) => n !== i) }
         const at = left.findIndex(({ id }) => id === step.id)
         const changed = [...left.slice(0, at), smaller, ...left.slice(at + 1)]
@@ -127,11 +135,12 @@ export function describe(steps: readonly Step[], finding: Finding): string {
     return `  #${step.id} ${step.method} ${step.stream}${query && `?${query}`}${headers}${body}`
   })
   const shown = (name: string, seen: Seen): string => {
-    const headers = [...seen.headers].filter(
-      ([key]) => /^(stream-|producer-|content-type|etag|location)/.test(key),
+    const headers = [...seen.headers].filter(([key]) =>
+      /^(stream-|producer-|content-type|etag|location)/.test(key),
     )
     const body = seen.sse === undefined ? seen.body.toString('utf8') : JSON.stringify(seen.sse)
-    return `  ${name}: ${seen.status} ${JSON.stringify(Object.fromEntries(headers))} ${body.slice(0, 300)}`
+    const told = JSON.stringify(Object.fromEntries(headers))
+    return `  ${name}: ${seen.status} ${told} ${body.slice(0, 300)}`
   }
   return [
     ...lines,

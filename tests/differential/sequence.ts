@@ -19,17 +19,54 @@ export interface Step {
 
 const kNames = ['a', 'b', 'c', 'd']
 const kTypes = ['text/plain', 'application/json', 'application/octet-stream']
-const kNearTypes = ['TEXT/Plain', 'text/plain; charset=utf-8', 'application/JSON', 'text/html', 'x']
-const kTexts = ['hello', 'x', ' two words', 'line\nline', 'é€😀', 'a\r\nb\rc', '[1]', '{', '\n\n']
-const kJsonTexts = ['1', '"s"', '{"a":1}', '[1,2,3]', '[[1],[2]]', 'null', ' [ {"k": [] } , 2 ] ']
-const kBadJsonTexts = ['[]', '[1,', '{"a":}', 'nul', '01', '[1]x', '"\u0001"', '\ufeff[1]', 'NaN']
+const kNearTypes = ['TEXT/Plain', 'text/plain; charset=utf-8', 'text/html', 'x']
+const kTexts = [
+  'hello',
+  'x',
+  ' two words',
+  'line\nline',
+  'é€😀',
+  'a\r\nb\rc',
+  '[1]',
+  '{',
+  '\n\n',
+]
+const kJsonTexts = [
+  '1',
+  '"s"',
+  '{"a":1}',
+  '[1,2,3]',
+  '[[1],[2]]',
+  'null',
+  ' [ {"k": [] } , 2 ] ',
+]
+const kBadJsonTexts = [
+  '[]',
+  '[1,',
+  '{"a":}',
+  'nul',
+  '01',
+  '[1]x',
+  '"\u0001"',
+  '\ufeff[1]',
+  'NaN',
+]
 const kNumbers = ['0', '1', '2', '3', '5']
 const kBadNumbers = ['-1', '+1', '01', '1.5', '1e3', '', 'x', '9007199254740992', '0x1']
 const kTtls = ['60', '3600', '1000']
 const kDates = ['2999-01-01T00:00:00Z', '2999-01-01T00:00:00.000Z', '2998-06-01T12:30:00+02:00']
 const kBadDates = ['tomorrow', '2999-13-01T00:00:00Z', '', '-1']
 const kOffsets = ['-1', 'now']
-const kBadOffsets = ['', '-2', 'x', '0_', '_', '1-1', 'NOW', '0000000000000000_000000000000000x']
+const kBadOffsets = [
+  '',
+  '-2',
+  'x',
+  '0_',
+  '_',
+  '1-1',
+  'NOW',
+  '0000000000000000_000000000000000x',
+]
 
 /** What the sequence knows of its streams, as far as it can guess. */
 interface Guess {
@@ -62,8 +99,27 @@ export class Generator {
       this.create(step)
       return step
     }
-    switch (random.pick(['create', 'fork', 'append', 'append', 'append', 'produce', 'produce',
-      'produce', 'close', 'read', 'read', 'read', 'live', 'head', 'delete', 'again', 'other'])) {
+    switch (
+      random.pick([
+        'create',
+        'fork',
+        'append',
+        'append',
+        'append',
+        'produce',
+        'produce',
+        'produce',
+        'close',
+        'read',
+        'read',
+        'read',
+        'live',
+        'head',
+        'delete',
+        'again',
+        'other',
+      ])
+    ) {
       case 'create':
         this.create(step)
         break
@@ -83,7 +139,8 @@ export class Generator {
       case 'live':
         this.read(step)
         step.query.push(['live', random.chance(0.9) ? random.pick(['long-poll', 'sse']) : 'x'])
-        if (random.chance(0.3)) step.query.push(['cursor', random.pick(['0', '99999999999', 'x'])])
+        if (random.chance(0.3))
+          step.query.push(['cursor', random.pick(['0', '99999999999', 'x'])])
         break
       case 'head':
         step.method = 'HEAD'
@@ -221,7 +278,8 @@ export class Generator {
   private offset(stream: string): Value {
     const { random } = this
     const told = this.steps.filter((step) => step.stream === stream)
-    if (told.length > 0 && random.chance(0.7)) return { from: random.pick(told).id, what: 'offset' }
+    if (told.length > 0 && random.chance(0.7))
+      return { from: random.pick(told).id, what: 'offset' }
     return this.either(kOffsets, kBadOffsets, 0.1)
   }
 
@@ -230,7 +288,9 @@ export class Generator {
   }
 
   private truth(): string {
-    return this.random.chance(0.9) ? 'true' : this.random.pick(['TRUE', 'false', '1', 'yes', ''])
+    return this.random.chance(0.9)
+      ? 'true'
+      : this.random.pick(['TRUE', 'false', '1', 'yes', ''])
   }
 
   private body(type: string): string {

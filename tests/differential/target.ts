@@ -20,7 +20,10 @@ function readEvents(text: string): { data: string; control: Record<string, unkno
   let control: Record<string, unknown> | null = null
   for (const block of text.split('\n\n').slice(0, -1)) {
     const lines = block.split('\n')
-    const type = lines.find((line) => line.startsWith('event:'))?.slice(6).trim()
+    const type = lines
+      .find((line) => line.startsWith('event:'))
+      ?.slice(6)
+      .trim()
     const content = lines
       .filter((line) => line.startsWith('data:'))
       .map((line) => line.slice(5).replace(/^ /, ''))
@@ -43,12 +46,15 @@ export class Target {
   ) {}
 
   async send(step: Step): Promise<Seen> {
-    const query = step.query.map(([name, value]) => `${name}=${encodeURIComponent(this.text(value))}`)
+    const query = step.query.map(
+      ([name, value]) => `${name}=${encodeURIComponent(this.text(value))}`,
+    )
     const target = this.path(step.stream) + (query.length > 0 ? `?${query.join('&')}` : '')
     const headers: Record<string, string> = {}
     for (const [name, value] of step.headers) headers[name] = this.text(value)
     const seen =
-      step.method === 'GET' && step.query.some(([name, value]) => name === 'live' && value === 'sse')
+      step.method === 'GET' &&
+      step.query.some(([name, value]) => name === 'live' && value === 'sse')
         ? await this.readSse(target, headers)
         : await this.exchange(step.method, target, headers, step.body)
     this.answers.set(step.id, seen)
