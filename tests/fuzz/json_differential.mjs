@@ -1,8 +1,14 @@
 // The scanner against JSON.parse: both accept the same texts, and the messages that the scanner
 // cuts out are the elements that JSON.parse finds.
 //
+// First come the files of json_test_suite/ (whose names say what must become of them) and of the
+// kept corpus, then texts that are made up.
+//
 //   node json_differential.mjs JSON_VERDICTS [--runs N] [--seed N]
 import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const BATCH = 20000;
 const DEPTH_MAX = 512; // kJsonDepthMax
@@ -103,10 +109,8 @@ function difference(bytes, line) {
   return undefined;
 }
 
-let failed = 0;
-let valid = 0;
-for (let done = 0; done < runs; done += BATCH) {
-  const texts = Array.from({ length: Math.min(BATCH, runs - done) }, mutated);
+// The scanner's answers to many texts, a line each.
+function scan(texts) {
   const input = Buffer.concat(texts.flatMap((bytes) => {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(bytes.length);
@@ -114,17 +118,45 @@ for (let done = 0; done < runs; done += BATCH) {
   }));
   const run = spawnSync(program, [], { input, maxBuffer: 1 << 28 });
   if (run.status !== 0) throw new Error(`${program}: ${run.error ?? run.stderr}`);
-  const lines = run.stdout.toString().split("\n");
+  return run.stdout.toString().split("\n");
+}
+
+let passed = 0;
+let failed = 0;
+function fail(wrong, name) {
+  failed++;
+  if (failed <= 10) console.log(`${wrong}: ${name}`);
+}
+
+// y_ must be accepted, n_ must not, i_ is up to us: as JSON.parse has it.
+const files = ["json_test_suite", "corpus/json_scan"].flatMap((folder) => {
+  const path = fileURLToPath(new URL(folder, import.meta.url));
+  return readdirSync(path).sort().map((name) => ({ name, bytes: readFileSync(join(path, name)) }));
+});
+const answers = scan(files.map(({ bytes }) => bytes));
+for (const [i, { name, bytes }] of files.entries()) {
+  const accepted = /^(value|array|empty)/.test(answers[i]);
+  const wrong = difference(bytes, answers[i]);
+  if (wrong !== undefined) fail(wrong, name);
+  else if (name.startsWith("y_") && !accepted) fail("refused", name);
+  else if (name.startsWith("n_") && accepted) fail("accepted", name);
+  else passed++;
+}
+if (files.filter(({ name }) => /^[yni]_/.test(name)).length !== 318) fail("files are missing", "");
+
+let valid = 0;
+for (let done = 0; done < runs; done += BATCH) {
+  const texts = Array.from({ length: Math.min(BATCH, runs - done) }, mutated);
+  const lines = scan(texts);
   for (const [i, bytes] of texts.entries()) {
     const wrong = difference(bytes, lines[i]);
     if (!lines[i].startsWith("invalid")) valid++;
-    if (wrong === undefined) continue;
-    failed++;
-    if (failed <= 10) console.log(`${wrong}: ${JSON.stringify(bytes.toString("latin1"))}`);
+    if (wrong !== undefined) fail(wrong, JSON.stringify(bytes.toString("latin1")));
   }
 }
 console.log(`${valid} of ${runs} texts were valid, seed ${seed}`);
 // A generator that makes only one kind of text would prove nothing.
-if (valid < runs / 10 || valid > (runs * 9) / 10) failed++;
-console.log(`${failed === 0 ? 1 : 0} passed, ${failed} failed`);
+if (valid < runs / 10 || valid > (runs * 9) / 10) fail("too few, or too many", "valid texts");
+if (failed === 0) passed++;
+console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
