@@ -73,6 +73,14 @@ function bodyOf(seen: Seen): string {
   return isJson(seen) ? canonicalJson(text) : text
 }
 
+function isArray(text: string): boolean {
+  try {
+    return Array.isArray(JSON.parse(text))
+  } catch {
+    return false
+  }
+}
+
 /** What is in data events, put together: as text, or (base64) as bytes. */
 function sseText(seen: Seen): string {
   const events = sseEvents(seen)
@@ -84,7 +92,7 @@ function sseText(seen: Seen): string {
 /** The same as messages, if each event is an array of them. */
 function sseMessages(seen: Seen): string {
   const arrays = sseEvents(seen).map((event) => canonicalJson(event))
-  if (!arrays.every((event) => event.startsWith('['))) return sseText(seen)
+  if (!arrays.every(isArray)) return sseText(seen)
   return arrays
     .map((event) => event.slice(1, -1))
     .filter((event) => event !== '')

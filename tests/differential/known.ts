@@ -294,4 +294,27 @@ export const kKnown: readonly Known[] = [
     matches: ({ what }, _, ours, theirs) =>
       what === 'status' && code(ours) === 'invalid_fork_sub_offset' && theirs.status === 409,
   },
+  {
+    name: 'the parameters of the type of a fork',
+    why: 'freedom (§4.2): the types match without them; ours shows those of the source',
+    matches: ({ what }, step) =>
+      what === 'content-type' && header(step, 'Stream-Forked-From') !== undefined,
+  },
+  {
+    name: 'a soft-deleted stream is gone for its producers, too',
+    why: 'ours is right (§4.2): 410 for all operations; theirs closes it',
+    matches: ({ what }, step, ours, theirs) =>
+      what === 'status' &&
+      code(ours) === 'stream_deleted' &&
+      step.method === 'POST' &&
+      theirs.status === 204,
+  },
+  {
+    name: 'the ETag of an earlier stream at the same path',
+    why: 'ours is right (§10.1): a stream that is another has other ETags',
+    matches: ({ what }, step, ours, theirs, context) =>
+      what === 'status' &&
+      statuses(ours, theirs) === '200/304' &&
+      isOfEarlierLife(header(step, 'If-None-Match'), step.stream, context),
+  },
 ]
