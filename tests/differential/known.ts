@@ -143,7 +143,9 @@ export const kKnown: readonly Known[] = [
     name: 'a live mode that there is not',
     why: 'ours is right (§5.6): an invalid parameter is 400; theirs ignores it',
     matches: ({ what }, _, ours, theirs) =>
-      what === 'status' && code(ours) === 'invalid_query' && theirs.status === 200,
+      what === 'status' &&
+      code(ours) === 'invalid_query' &&
+      (theirs.status === 200 || theirs.status === 304),
   },
   {
     name: 'numbers of a producer with leading zeros',
@@ -297,8 +299,8 @@ export const kKnown: readonly Known[] = [
   {
     name: 'the parameters of the type of a fork',
     why: 'freedom (§4.2): the types match without them; ours shows those of the source',
-    matches: ({ what }, step) =>
-      what === 'content-type' && header(step, 'Stream-Forked-From') !== undefined,
+    matches: ({ what, ours, theirs }) =>
+      what === 'content-type' && ours.split(';')[0] === theirs.split(';')[0],
   },
   {
     name: 'a soft-deleted stream is gone for its producers, too',
