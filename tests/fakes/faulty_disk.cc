@@ -260,6 +260,12 @@ uint64_t FaultyDisk::used_space() const {
   return space_used();
 }
 
+uint64_t FaultyDisk::free_space() const {
+  const std::lock_guard lock(mutex_);
+  if (!space_) return UINT64_MAX;
+  return *space_ - std::min(*space_, space_used());
+}
+
 std::vector<std::string> FaultyDisk::names() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
@@ -284,9 +290,16 @@ void FaultyDisk::set_contents(const std::string& path, std::string bytes) {
 }
 
 void FaultyDisk::flip_bit(const std::string& path, uint64_t byte, int bit) {
-  std::string bytes = contents(path);
-  bytes.at(byte) = static_cast<char>(static_cast<unsigned char>(bytes.at(byte)) ^ (1U << bit));
-  set_contents(path, std::move(bytes));
+  const std::lock_guard lock(mutex_);
+  const auto flip = [bit](std::string& bytes, uint64_t at) {
+    bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ (1U << bit));
+  };
+  Inode& inode = *names_.at(path);
+  if (byte < inode.cached.size()) flip(inode.cached, byte);
+  if (byte < inode.durable.size()) flip(inode.durable, byte);
+  const auto dirty = inode.dirty.find(byte / kSector);
+  if (dirty == inode.dirty.end()) return;
+  for (std::string& version : dirty->second) flip(version, byte % kSector);
 }
 
 // Counts a call; the error that it has to fail with, if any.

@@ -61,11 +61,13 @@ class FaultyDisk {
   // Room for all files together; nothing: unlimited.
   void set_space(std::optional<uint64_t> bytes);
   uint64_t used_space() const;
+  uint64_t free_space() const;  // UINT64_MAX: unlimited
 
   // Looking at and damaging what is stored (paths as "00000001.log" or "log/00000001.log").
   std::vector<std::string> names() const;
   std::string contents(const std::string& path) const;            // as reads see it
   void set_contents(const std::string& path, std::string bytes);  // durable at once
+  // As reads see it and on the medium. Whatever was unsynced stays so.
   void flip_bit(const std::string& path, uint64_t byte, int bit);
 
  private:

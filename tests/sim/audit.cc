@@ -29,6 +29,7 @@ bool World::quiesce_once() {
   }
   more = host_.commit(now_) || more;
   more = host_.prepare_generation() || more;
+  more = host_.look_for_room() || more;
   while (host_.serve_job(0, now_)) more = true;
   for (const uint64_t request : host_.sockets().all()) {
     if (host_.sockets().stalled(request)) host_.sockets().drain(request);
@@ -104,19 +105,24 @@ void World::audit_path(const std::string& path) {
   const wire::Response about = ask(head);
   if (about.status != 200) return;
   std::string content;
+  uint64_t begin = 0;
   Sent read;
   read.path = path;
   for (;;) {
     const wire::Response part = ask(read);
     if (part.status == 404 || part.status == 410) return;  // its time has come
     require(part.status == 200 && part.etag, "a catch-up read is refused");
-    content += oracle_.stored(part);
+    const std::string bytes = oracle_.stored(part);
+    if (!read.at) begin = part.next_offset->position.value - bytes.size();
+    content += bytes;
     read.at = part.next_offset;
     if (!part.up_to_date) continue;
     require(part.next_offset == about.next_offset && part.closed == about.closed,
             "HEAD and GET disagree about " + path);
+    const uint64_t earliest = about.earliest_offset ? about.earliest_offset->position.value : 0;
+    require(earliest == begin, "HEAD and GET disagree about the beginning of " + path);
     Stream* stream = oracle_.model().find(part.etag->life.value);
-    oracle_.model().check_content(*stream, content);
+    oracle_.model().check_content(*stream, begin, content);
     return;
   }
 }
@@ -151,6 +157,7 @@ void World::finish() {
   for (const auto& [request, sent] : at_server_) open.push_back(request);
   for (const uint64_t request : open) disconnect(request);
   quiesce();
+  check_nobody_left();
   compare_with_replay();
   std::vector<std::string> paths = plain_paths_;
   paths.insert(paths.end(), fork_paths_.begin(), fork_paths_.end());
@@ -161,6 +168,18 @@ void World::finish() {
     ask(std::move(sent));
   }
   check_nothing_left();
+}
+
+// Nothing is kept for clients that are gone.
+void World::check_nobody_left() {
+  require(host_.jobs() == 0, "reads are left that nobody waits for");
+  require(host_.sockets().all().empty(), "sockets are left");
+  for (size_t i = 0; i < host_.engines(); ++i) {
+    const engine::Engine::Stats stats = host_.engine(i).stats();
+    require(stats.parked_long_polls == 0 && stats.sse_readers == 0,
+            "readers are left whose clients are gone");
+    require(stats.pending_ops == 0, "ops are left pending");
+  }
 }
 
 void World::check_nothing_left() {

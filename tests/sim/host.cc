@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/stream/op_record.h"
+#include "store/retention.h"
 #include "tests/sim/sqlite_vfs.h"
 #include "tests/sim/violation.h"
 
@@ -18,7 +19,9 @@ using Found = engine::Engine::Found;
 
 namespace {
 constexpr const char* kCatalogName = "catalog.db";
+constexpr const char* kBallastName = "ballast";
 constexpr size_t kDueAtOnce = 1000;
+constexpr size_t kTrimsAtOnce = 1000;
 }  // namespace
 
 Host::Host(fakes::FaultyDisk& disk, Clients& clients, const HostOptions& options)
@@ -38,6 +41,7 @@ std::string Host::start(Instant now, uint64_t seed) {
 std::string Host::open_store(Instant now, uint64_t seed) {
   root_ = disk_.root();
   if (!root_->lock("LOCK").ok()) return "cannot lock the data directory";
+  prepare_ballast();
   for (auto [name, opened] :
        {std::pair("log", &log_directory_), std::pair("segments", &segments_directory_)}) {
     auto inside = root_->subdirectory(name);
@@ -79,6 +83,7 @@ std::string Host::open_store(Instant now, uint64_t seed) {
   committing.frame_bytes_max = options_.frame_bytes_max;
   committer_ = std::make_unique<store::Committer>(*log_, *this, committing, options_.engines);
   loops_.resize(engines_.size());
+  set_full(disk_full_);
   for (size_t i = 0; i < engines_.size(); ++i) carry_out(i, std::move(actions[i]), now);
   return "";
 }
@@ -88,6 +93,7 @@ std::string Host::replay(uint64_t seed) {
   options.generation_bytes = store::kGenerationBytesMin;
   options.first_generation = catalog_state_.sealed_through + 1;
   options.salt_seed = seed + 1;
+  options.saves_space = disk_full_;
   keep_generations(catalog_state_.sealed_through);
   store::OpLog::Recovery recovery;
   auto log = store::OpLog::open(
@@ -151,6 +157,8 @@ void Host::end_process() {
   open_.clear();
   sockets_.clear();
   log_healthy_ = true;
+  disk_full_ = false;
+  newest_ = settled_ = {};
   removing_ = 0;
   untold_ = 0;
   told_ = {Instant{INT64_MIN}, Incarnation{}};
@@ -195,7 +203,7 @@ void Host::reader_ready(uint64_t request, Instant now) {
 
 // Requests, disconnects and messages between engines share one queue.
 int Host::rank(const Mail& mail) {
-  constexpr int kRanks[] = {0, 1, 2, 3, 4, 4, 4, 5, 5};
+  constexpr int kRanks[] = {0, 1, 2, 3, 4, 4, 4, 5, 5, 5};
   return kRanks[mail.index()];
 }
 
@@ -234,8 +242,11 @@ void Host::handle(size_t i, Mail& mail, Instant now, Actions& actions) {
   } else if (const auto* sealed = std::get_if<SealedTask>(&mail)) {
     engine.on_sealed(sealed->generation, sealed->streams, sealed->last, now);
     if (sealed->last) --untold_;
+  } else if (const auto* due = std::get_if<DueTask>(&mail)) {
+    engine.on_due(due->stream, now, actions);
   } else {
-    engine.on_due(std::get<DueTask>(mail).stream, now, actions);
+    const auto& trim = std::get<TrimTask>(mail);
+    engine.on_trim(trim.stream, trim.earliest, now, actions);
   }
 }
 
@@ -311,16 +322,68 @@ void Host::carry_out(size_t engine, engine::Action& action, Instant now, Actions
 // --- The committer's thread and the one that prepares generations
 // ---------------------------------
 
-bool Host::commit(Instant now) { return committer_->run_once(now); }
+bool Host::commit(Instant now) {
+  const LogPosition before = newest_;
+  const bool did_something = committer_->run_once(now);
+  if (newest_ != before) settled_ = before;
+  return did_something;
+}
 
 void Host::on_committed(uint32_t engine, uint64_t batch_id, engine::CommitOutcome outcome,
                         LogPosition first_record) {
+  if (outcome == engine::CommitOutcome::kDurable) newest_ = first_record;
   loops_[engine].mail.emplace_back(CommitEnd{batch_id, outcome, first_record});
 }
 
 bool Host::prepare_generation() {
   if (!log_->wants_next_generation()) return false;
-  (void)log_->prepare_next_generation();
+  const ports::IoStatus prepared = log_->prepare_next_generation();
+  const bool full = !prepared.ok() && prepared.error() == ports::IoError::kNoSpace;
+  if (full && make_room()) (void)log_->prepare_next_generation();
+  return true;
+}
+
+// --- The ballast
+// ----------------------------------------------------------------------------------
+
+void Host::prepare_ballast() {
+  if (options_.ballast_bytes == 0) return;
+  const std::vector<std::string> names = disk_.names();
+  const bool in_place = std::find(names.begin(), names.end(), kBallastName) != names.end();
+  const bool room =
+      in_place || disk_.free_space() >= options_.ballast_bytes + store::kGenerationBytesMin;
+  disk_full_ = !room || !make_ballast();
+}
+
+bool Host::make_ballast() {
+  using Open = ports::Directory::Open;
+  auto made = root_->open(kBallastName, Open::kCreateNew);
+  if (!made.ok()) made = root_->open(kBallastName, Open::kExisting);
+  if (made.ok() && (*made)->reserve(options_.ballast_bytes).ok()) return true;
+  (void)root_->remove(kBallastName);
+  return false;
+}
+
+bool Host::make_room() {
+  if (options_.ballast_bytes == 0) return false;
+  if (disk_full_) return true;
+  (void)root_->remove(kBallastName);
+  set_full(true);
+  return true;
+}
+
+void Host::set_full(bool full) {
+  disk_full_ = full;
+  if (log_ != nullptr) log_->save_space(full);
+  const auto refusal = full ? wire::ErrorCode::kStorageFull : wire::ErrorCode::kNone;
+  for (const auto& engine : engines_) engine->set_storage(refusal);
+}
+
+bool Host::look_for_room() {
+  if (!disk_full_ || disk_.free_space() / 2 < options_.ballast_bytes || !make_ballast()) {
+    return false;
+  }
+  set_full(false);
   return true;
 }
 
@@ -391,6 +454,7 @@ bool Host::seal() {
   auto sealed = sealer_->seal(next);
   if (!sealed.ok()) {
     last_problem_ = sealed.error().message;
+    if (sealed.error().kind == store::SealError::Kind::kNoSpace) make_room();
     return true;
   }
   sealed_through_ = removing_ = next;
@@ -425,7 +489,13 @@ bool Host::remove_sealed() {
 }
 
 bool Host::tidy() {
-  const auto tidied = sealer_->tidy();
+  store::Sealer::Room room;
+  if (options_.ballast_bytes > 0) {
+    const uint64_t free = disk_.free_space();
+    const uint64_t kept = store::kGenerationBytesMin * (disk_full_ ? 1 : 2);
+    room = {free - std::min(free, kept), disk_full_};
+  }
+  const auto tidied = sealer_->tidy(room);
   if (!tidied.ok()) last_problem_ = tidied.error().message;
   return tidied.ok() && *tidied;
 }
@@ -440,6 +510,15 @@ bool Host::bring_due(Instant now) {
     loops_[path_hash((*stream)->path) % engines_.size()].mail.emplace_back(DueTask{one.id});
   }
   return !due->empty();
+}
+
+bool Host::trim(Instant now) {
+  const auto trims = store::plan_trims(*catalog_, stream::Retention(), now, kTrimsAtOnce, nullptr);
+  if (!trims.ok()) return false;
+  for (const store::Trim& one : *trims) {
+    loops_[one.path_hash % engines_.size()].mail.emplace_back(TrimTask{one.stream, one.earliest});
+  }
+  return !trims->empty();
 }
 
 }  // namespace ds::sim

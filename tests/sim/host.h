@@ -33,6 +33,9 @@ struct HostOptions {
   engine::EngineConfig engine;
   store::SealerOptions sealer;
   uint64_t frame_bytes_max = 16 << 20;
+  // A file that only takes space and is given up when the disk is full, as server/ballast.h says;
+  // 0: none.
+  uint64_t ballast_bytes = 0;
 };
 
 // Who sees what leaves the server. Calls come between the engine's, never from inside of one.
@@ -78,6 +81,10 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   bool remove_sealed();
   bool tidy();
   bool bring_due(Instant now);
+  // Retention: what is to go, as the catalog has it.
+  bool trim(Instant now);
+  // Makes the ballast again if there is room.
+  bool look_for_room();
   void rotate() { committer_->ask_for_rotation(); }
   void end_live_readers(Instant now);
 
@@ -86,12 +93,16 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   size_t mail(size_t engine) const { return loops_[engine].mail.size(); }
   Instant next_deadline() const;
   bool log_healthy() const { return log_healthy_; }
+  bool disk_full() const { return disk_full_; }
   bool sealing_behind() const;
   const engine::Engine& engine(size_t i) const { return *engines_[i]; }
   store::Catalog& catalog() { return *catalog_; }
   const store::OpLog& log() const { return *log_; }
   // The files of generations that have been sealed, as they were then, by name.
-  const std::map<std::string, std::string>& archive() const { return archive_; }
+  std::map<std::string, std::string>& archive() { return archive_; }
+  // What is before in the log has been synced, and is not the newest frame.
+  LogPosition settled() const { return settled_; }
+  bool from_snapshots() const { return sealed_through_ > 0; }
   int64_t quota() const { return quota_.count; }
   // What a seal or a merge last failed with.
   const std::string& last_problem() const { return last_problem_; }
@@ -102,6 +113,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   void on_committed(uint32_t engine, uint64_t batch_id, engine::CommitOutcome outcome,
                     LogPosition first_record) override;
   void on_log_health(bool healthy) override { log_healthy_ = healthy; }
+  bool on_no_space() override { return make_room(); }
 
  private:
   struct Quota final : engine::StreamQuota {
@@ -145,9 +157,13 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   struct DueTask {
     Incarnation stream;
   };
+  struct TrimTask {
+    Incarnation stream;
+    Position earliest;
+  };
   // In the order in which a loop reads them, whatever the order in which they came.
   using Mail = std::variant<CommitEnd, LoadEnd, SealedReadEnd, FindEnd, Arrival, Gone,
-                            engine::PeerMessage, SealedTask, DueTask>;
+                            engine::PeerMessage, SealedTask, DueTask, TrimTask>;
   struct Loop {
     std::deque<Mail> mail;
   };
@@ -158,6 +174,10 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
 
   void keep_generations(uint32_t through);
   std::string open_store(Instant now, uint64_t seed);
+  void prepare_ballast();
+  bool make_ballast();
+  bool make_room();
+  void set_full(bool full);
   std::string replay(uint64_t seed);
   void end_process();
   static int rank(const Mail& mail);
@@ -187,6 +207,9 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   std::deque<Job> jobs_;
   std::map<uint64_t, size_t> open_;  // requests that have not been answered: their engines
   bool log_healthy_ = true;
+  bool disk_full_ = false;
+  LogPosition newest_;  // of the batches that were reported last
+  LogPosition settled_;
   uint32_t sealed_through_ = 0;
   uint32_t removing_ = 0;  // the generation that engines are being told of; 0: none
   size_t untold_ = 0;      // engines that have not taken all of it

@@ -62,18 +62,56 @@ void Model::note_records(std::string_view records) {
     const auto op = stream::decode_record(records.substr(0, *size));
     require(op.has_value(), "a record that cannot be read");
     records.remove_prefix(*size);
-    if (op->type != stream::OpType::kCreate || streams_.count(op->stream.value) > 0) continue;
-    Stream stream;
-    stream.id = op->stream.value;
-    stream.path = op->create->path;
-    stream.begin = stream.tail = op->position.value;
-    if (op->create->fork) stream.source = op->create->fork->source.value;
-    if (op->create->ttl_seconds) {
-      stream.ttl_us = static_cast<int64_t>(*op->create->ttl_seconds) * 1000000;
+    if (op->type == stream::OpType::kTrim) note_trim(*op);
+    if (op->type == stream::OpType::kCreate) {
+      const auto known = streams_.find(op->stream.value);
+      if (known != streams_.end() && !known->second.presumed) continue;
+      Stream& stream = presume(op->stream.value, std::string(op->create->path));
+      stream.presumed = false;
+      stream.begin = op->position.value;
+      stream.tail = std::max(stream.tail, stream.begin);
+      if (op->create->fork) stream.source = op->create->fork->source.value;
+      if (op->create->ttl_seconds) {
+        stream.ttl_us = static_cast<int64_t>(*op->create->ttl_seconds) * 1000000;
+      }
+      stream.retention = op->create->retention;
+      if (op->earliest) stream.trims.insert(op->earliest->value);
     }
-    by_path_[stream.path].push_back(stream.id);
-    streams_[stream.id] = stream;
+    const auto written = streams_.find(op->stream.value);
+    if (!op->payload.empty() && written != streams_.end()) {
+      written->second.written[op->end().value] = op->time;
+    }
   }
+}
+
+Stream& Model::presume(uint64_t id, const std::string& path) {
+  const auto [found, is_new] = streams_.try_emplace(id);
+  if (is_new) {
+    found->second.id = id;
+    found->second.path = path;
+    found->second.presumed = true;
+    by_path_[path].push_back(id);
+  }
+  return found->second;
+}
+
+// Whole extents go: all of what is dropped is too old, or more than enough is left behind it.
+void Model::note_trim(const stream::Op& op) {
+  Stream& stream = streams_.at(op.stream.value);
+  const uint64_t end = op.earliest->value;
+  const std::string what =
+      "retention drops what is before " + std::to_string(end) + " of " + name_of(stream);
+  const uint64_t tail = stream.written.empty() ? stream.begin : stream.written.rbegin()->first;
+  const auto& [max_age_seconds, max_bytes] = stream.retention;
+  const bool enough_left = max_bytes && end <= tail && tail - end >= *max_bytes;
+  const auto last = stream.written.find(end);
+  constexpr int64_t kRounding = 1000;  // segments hold milliseconds
+  const bool too_old =
+      max_age_seconds && last != stream.written.end() &&
+      last->second.us + static_cast<int64_t>(*max_age_seconds) * 1000000 <= op.time.us + kRounding;
+  require(enough_left || too_old, what + ", which is to be kept");
+  require(last != stream.written.end() || end == stream.begin, what + ", which is no message end");
+  stream.trims.insert(end);
 }
 
 Stream* Model::find(uint64_t id) {
@@ -149,15 +187,16 @@ void Model::observe(Stream& stream, uint64_t position, std::string_view bytes) {
   }
 }
 
-void Model::check_content(Stream& stream, const std::string& content) {
+void Model::check_content(Stream& stream, uint64_t begin, const std::string& content) {
   const std::string name = name_of(stream);
-  require(content.size() >= stream.begin, name + " is shorter than what it was forked from");
-  size_t at = stream.begin;
+  require(begin + content.size() >= stream.begin,
+          name + " is shorter than what it was forked from");
+  size_t at = begin < stream.begin ? stream.begin - begin : 0;
   const std::string_view mark = kind_ == Kind::kJson ? "{\"t\":" : "<";
   std::map<uint64_t, uint64_t> found;
   while (at < content.size()) {
     require(content.compare(at, mark.size(), mark) == 0,
-            name + " holds something at " + std::to_string(at) + " that nobody wrote");
+            name + " holds something at " + std::to_string(begin + at) + " that nobody wrote");
     const uint64_t tag = std::strtoull(content.c_str() + at + mark.size(), nullptr, 10);
     const auto known = payloads_.find(tag);
     require(known != payloads_.end() && known->second.path == stream.path,
@@ -167,20 +206,24 @@ void Model::check_content(Stream& stream, const std::string& content) {
     require(content.compare(at, payload.stored.size(), payload.stored) == 0,
             which + " is not there as it was written");
     at += payload.stored.size();
-    require(found.emplace(tag, at).second, which + " is there twice");
+    const uint64_t end = begin + at;
+    require(found.emplace(tag, end).second, which + " is there twice");
     const auto done = payload.done.find(stream.id);
-    require(done == payload.done.end() || done->second == at,
+    require(done == payload.done.end() || done->second == end,
             which + " is not where it was answered");
     const auto seen = payload.seen.find(stream.id);
-    require(seen == payload.seen.end() || seen->second == at, which + " has moved");
+    require(seen == payload.seen.end() || seen->second == end, which + " has moved");
     require(done != payload.done.end() || seen != payload.seen.end() || payload.open > 0,
             which + " was refused and is there");
-    payload.seen[stream.id] = at;
+    payload.seen[stream.id] = end;
   }
   for (const auto& [tag, payload] : payloads_) {
     if (payload.path != stream.path || payload.stored.empty()) continue;
-    const bool answered = payload.done.count(stream.id) > 0 || payload.seen.count(stream.id) > 0;
-    require(!answered || found.count(tag) > 0,
+    const auto is_known = [&](const std::map<uint64_t, uint64_t>& ends) {
+      const auto end = ends.find(stream.id);
+      return end != ends.end() && end->second > begin;  // what is before has been dropped
+    };
+    require(found.count(tag) > 0 || (!is_known(payload.done) && !is_known(payload.seen)),
             "write " + std::to_string(tag) + " to " + name + " was answered, or seen, and is lost");
   }
 }

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/stream/op.h"
 
 namespace ds::sim {
 
@@ -34,12 +36,20 @@ struct Stream {
   uint64_t source = 0;  // 0: no fork
   uint64_t begin = 0;   // of its own part
   std::optional<int64_t> ttl_us;
+  stream::Retention retention;
+  // An answer told of it before the log was asked to record it.
+  bool presumed = false;
+  // What the log was asked to record, whether it came to be or not: where messages end and when
+  // they were written, where the stream may begin since retention has dropped something.
+  std::map<uint64_t, Instant> written;
+  std::set<uint64_t> trims;
   std::vector<uint64_t> ends;  // of own messages, as they were answered
   // Of its own part, as read. Unknown bytes are not in `known`.
   std::string bytes;
   std::vector<bool> known;
   // Facts that must stay true, and since when (a count of events; 0: not known).
-  uint64_t tail = 0;  // at least
+  uint64_t tail = 0;      // at least
+  uint64_t earliest = 0;  // at least
   uint64_t closed_since = 0;
   uint64_t gone_since = 0;
   uint64_t alive_at = 0;  // it was there at this time, or later
@@ -68,7 +78,10 @@ class Model {
 
   // --- Streams ----------------------------------------------------------------------------------
   // What engines have asked the log to record: which streams may come to be. Not that they did.
+  // Throws if retention drops what a stream is to keep.
   void note_records(std::string_view records);
+  // What an answer tells of without a record that was asked for: it must turn out to be true.
+  Stream& presume(uint64_t id, const std::string& path);
   Stream* find(uint64_t id);
   // The life that an offset of `stream` at `position` shows.
   uint64_t life_at(const Stream& stream, uint64_t position);
@@ -82,11 +95,13 @@ class Model {
   // --- Reads ------------------------------------------------------------------------------------
   // A reader of `stream` saw these stored bytes there.
   void observe(Stream& stream, uint64_t position, std::string_view bytes);
-  // All of a stream has been read: every write that was answered is in it once, where it was
-  // answered, and nothing else is.
-  void check_content(Stream& stream, const std::string& content);
+  // All of a stream from `begin` on has been read: every write that was answered is in it once,
+  // where it was answered, and nothing else is.
+  void check_content(Stream& stream, uint64_t begin, const std::string& content);
 
  private:
+  void note_trim(const stream::Op& op);
+
   Kind kind_;
   uint64_t last_tag_ = 0;
   std::map<uint64_t, Payload> payloads_;

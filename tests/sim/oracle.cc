@@ -52,6 +52,7 @@ void Oracle::sent(uint64_t request, Sent sent, Instant now) {
   if (const Stream* stream = current(sent.path)) {
     sent.stream = stream->id;
     sent.tail = stream->tail;
+    sent.earliest = stream->earliest;
     sent.last_seq = stream->last_seq;
     if (sent.producer) {
       sent.next_seq = next_seq(stream->id, *sent.producer);
@@ -226,6 +227,23 @@ void Oracle::has_tail(const Sent& sent, Stream& stream, uint64_t tail, bool clos
   stream.tail = tail;
 }
 
+// Retention has dropped what is before, and nothing else.
+void Oracle::begins_at(const Sent& sent, Stream& stream, uint64_t earliest) {
+  const std::string what =
+      stream.path + " (" + std::to_string(stream.id) + ") begins at " + std::to_string(earliest);
+  require(earliest == 0 || stream.trims.count(earliest) > 0, what + ", and nobody dropped that");
+  require(stream.id != sent.stream || earliest >= sent.earliest,
+          what + " and has begun at " + std::to_string(sent.earliest));
+  raise(stream.earliest, earliest);
+}
+
+// That the log was asked to record it is none of a client's business: if it was not, then the
+// answer tells of something that is lost if the server is killed now.
+Stream& Oracle::named(const Sent& sent, Incarnation life) {
+  Stream* stream = model_.find(life.value);
+  return stream != nullptr ? *stream : model_.presume(life.value, sent.path);
+}
+
 // --- Answers
 // --------------------------------------------------------------------------------------
 
@@ -263,6 +281,8 @@ void Oracle::judge(const Sent& sent, const wire::Response& response, Instant now
       if (stream == nullptr) return;
       const uint64_t tail = response.next_offset->position.value;
       has_tail(sent, *stream, tail, response.closed);
+      begins_at(sent, *stream,
+                response.earliest_offset ? response.earliest_offset->position.value : 0);
       if (sent.quiet && !stream->ttl_us) {
         paths_[sent.path].exact = Sent::Exact{stream->id, tail, response.closed};
       }
@@ -278,8 +298,11 @@ void Oracle::judge(const Sent& sent, const wire::Response& response, Instant now
 void Oracle::judge_error(const Sent& sent, const wire::Response& response, Instant now) {
   const std::string code(wire::error_info(response.error).code);
   switch (response.error) {
-    case ErrorCode::kStorageFailed:
     case ErrorCode::kStorageFull:
+      require(!ballast_ || sent.tag != 0 || sent.what == What::kCreate,
+              "what needs no room found none on a full disk");
+      [[fallthrough]];
+    case ErrorCode::kStorageFailed:
     case ErrorCode::kOverloaded:
       require(io_faults_, "error " + code + " though nothing has failed");
       return;
@@ -296,7 +319,13 @@ void Oracle::judge_error(const Sent& sent, const wire::Response& response, Insta
     case ErrorCode::kForkSourceNotFound:
     case ErrorCode::kForkSourceDeleted:
       return is_gone(sent.source_stream, now, "a fork does not find it");
-    case ErrorCode::kInvalidForkOffset:
+    case ErrorCode::kInvalidForkOffset: {
+      const Stream* source = model_.find(sent.source_stream);
+      const bool dropped = source != nullptr && sent.fork_at && !source->trims.empty() &&
+                           sent.fork_at->position.value < *source->trims.rbegin();
+      if (dropped) return;
+      [[fallthrough]];
+    }
     case ErrorCode::kForkOffsetBeyondTail:
       return is_gone(sent.source_stream, now, "a fork does not find an offset in it");
     case ErrorCode::kForkSubOffsetBeyondMessage:
@@ -309,6 +338,16 @@ void Oracle::judge_error(const Sent& sent, const wire::Response& response, Insta
         is_gone(stream->id, now, "its offset is gone");
       }
       return;
+    }
+    case ErrorCode::kOffsetTrimmed: {
+      require(response.earliest_offset.has_value(), "error " + code + " without an offset");
+      Stream* stream = there(sent, *response.earliest_offset, now);
+      if (stream == nullptr) return;
+      // A read from the beginning may be overtaken on its way to the disk.
+      const uint64_t from = sent.at ? sent.at->position.value : sent.earliest;
+      require(!sent.from_now && from < response.earliest_offset->position.value,
+              sent.path + " has what it says was dropped");
+      return begins_at(sent, *stream, response.earliest_offset->position.value);
     }
     default:
       require(sent.what == What::kAppend, "error " + code);
@@ -378,8 +417,7 @@ void Oracle::judge_created(const Sent& sent, const wire::Response& response, Ins
   if (is_new) is_gone(sent.stream, now, "another stream was created at its path");
   Stream* stream = nullptr;
   if (is_new && (sent.source.empty() || has_content)) {
-    stream = model_.find(next.life.value);
-    require(stream != nullptr, "a creation was answered with an unknown life");
+    stream = &named(sent, next.life);
     is_there(sent, *stream, now);
   } else {
     stream = there(sent, next, now);
@@ -435,8 +473,7 @@ void Oracle::judge_appended(const Sent& sent, const wire::Response& response, In
   const bool repeated = sent.producer && has_content && response.status == 204;
   Stream* stream = nullptr;
   if (has_content) {
-    stream = model_.find(next.life.value);
-    require(stream != nullptr, "an append was answered with an unknown life");
+    stream = &named(sent, next.life);
     is_there(sent, *stream, now);
   } else {
     stream = there(sent, next, now);
@@ -444,7 +481,9 @@ void Oracle::judge_appended(const Sent& sent, const wire::Response& response, In
   if (stream == nullptr) return;
   const uint64_t end = next.position.value;
   if (has_content) {
-    require(!repeated || payload->open > 1 || !payload->done.empty() || !payload->seen.empty(),
+    const bool dropped = !stream->trims.empty() && end <= *stream->trims.rbegin();
+    require(!repeated || payload->open > 1 || !payload->done.empty() || !payload->seen.empty() ||
+                dropped,
             "a producer's first attempt was called a repetition");
     model_.done(sent.tag, stream->id, end);
   }
@@ -486,11 +525,13 @@ void Oracle::judge_read(const Sent& sent, const wire::Response& response, Instan
   }
   if (stream == nullptr) return;
   const std::string bytes = stored(response);
-  const uint64_t begin = sent.from_now         ? next.position.value - bytes.size()
-                         : sent.at.has_value() ? sent.at->position.value
-                                               : 0;
+  const uint64_t begin =
+      sent.at.has_value() ? sent.at->position.value : next.position.value - bytes.size();
   require(begin + bytes.size() == next.position.value,
           "a read of " + sent.path + " whose bytes do not end at its offset");
+  if (!sent.at && !sent.from_now) begins_at(sent, *stream, begin);
+  require(stream->id != sent.stream || bytes.empty() || begin >= sent.earliest,
+          "a read of " + sent.path + " shows what had been dropped");
   model_.observe(*stream, begin, bytes);
   if (response.up_to_date) {
     has_tail(sent, *stream, next.position.value, response.closed);

@@ -37,6 +37,7 @@ struct Sent {
   std::optional<Offset> fork_at;
   uint64_t sub_offset = 0;
   std::optional<uint64_t> ttl_s;
+  stream::Retention retention;
 
   // Filled in by the oracle.
   uint64_t since = 0;
@@ -44,6 +45,7 @@ struct Sent {
   uint64_t stream = 0;         // that is known to be at the path
   uint64_t source_stream = 0;  // and at the source's
   uint64_t tail = 0;           // of it, at least
+  uint64_t earliest = 0;       // the same
   std::string last_seq;
   uint64_t source_tail = 0;
   std::optional<uint64_t> next_seq;  // of the producer, at least
@@ -65,10 +67,12 @@ class Oracle {
 
   Model& model() { return model_; }
 
-  // Whether commits and reads may fail, and whether bits may have flipped at rest.
-  void set_faults(bool io, bool flips) {
+  // Whether commits and reads may fail, and whether bits may have flipped at rest. `ballast`: what
+  // needs no room finds some even if the disk is full.
+  void set_faults(bool io, bool flips, bool ballast) {
     io_faults_ = io;
     flips_ = flips;
+    ballast_ = ballast;
   }
 
   void sent(uint64_t request, Sent what, Instant now);
@@ -134,10 +138,14 @@ class Oracle {
   void is_there(const Sent& sent, Stream& stream, Instant now);
   void is_gone(uint64_t stream, Instant now, const char* why);
   void has_tail(const Sent& sent, Stream& stream, uint64_t tail, bool closed);
+  void begins_at(const Sent& sent, Stream& stream, uint64_t earliest);
+  // The stream of a life that an answer names.
+  Stream& named(const Sent& sent, Incarnation life);
 
   Model model_;
   bool io_faults_ = false;
   bool flips_ = false;
+  bool ballast_ = false;
   bool touches_ = false;  // the answer being judged is that of an access
   uint64_t clock_ = 0;    // counts events
   std::map<uint64_t, Sent> open_;

@@ -40,6 +40,12 @@ void fill(RequestBytes& out, const Sent& sent, Model& model) {
   if (sent.tag != 0) out.text.body = out.keep(model.payload(sent.tag).body);
   if (sent.closes) out.set(HeaderId::kStreamClosed, "true");
   if (sent.ttl_s) out.set(HeaderId::kStreamTtl, std::to_string(*sent.ttl_s));
+  if (const auto age = sent.retention.max_age_seconds) {
+    out.set(HeaderId::kStreamMaxAge, std::to_string(*age));
+  }
+  if (const auto bytes = sent.retention.max_bytes) {
+    out.set(HeaderId::kStreamMaxBytes, std::to_string(*bytes));
+  }
   const bool inherits = !sent.source.empty();
   if (sent.what == What::kCreate ? !inherits : sent.what == What::kAppend) {
     out.set(HeaderId::kContentType,

@@ -15,6 +15,7 @@ using What = Sent::What;
 namespace {
 
 constexpr size_t kUnackedMax = 4;
+constexpr size_t kRepeatableMax = 12;
 constexpr size_t kRetriedBack = 10;  // fewer than the receipts that a producer has
 
 std::string seq_text(uint64_t seq) {
@@ -39,13 +40,15 @@ std::optional<Offset> World::any_offset(Random& random, const std::string& path)
 
 void World::client_step(Random& random) {
   const uint64_t kind = random.below(100);
-  if (kind < 34) return producer_step(random);
-  if (kind < 62) {
+  if (kind < 33) return producer_step(random);
+  if (kind < 60) {
     send(random_append(random));
-  } else if (kind < 74) {
+  } else if (kind < 72) {
     send(random_create(random));
-  } else if (kind < 92) {
+  } else if (kind < 89) {
     send(random_read(random));
+  } else if (kind < 92) {
+    repeat_step(random);
   } else if (kind < 95) {
     Sent sent;
     sent.what = What::kDelete;
@@ -56,6 +59,13 @@ void World::client_step(Random& random) {
     std::advance(which, static_cast<std::ptrdiff_t>(random.below(at_server_.size())));
     disconnect(which->first);
   }
+}
+
+// A request comes once more, as if something between client and server had repeated it. Never one
+// that may be stored twice.
+void World::repeat_step(Random& random) {
+  if (repeatable_.empty()) return;
+  send(repeatable_[random.below(repeatable_.size())]);
 }
 
 Sent World::random_create(Random& random) {
@@ -76,6 +86,9 @@ Sent World::random_create(Random& random) {
       if (!at_tail && random.below(2) == 0) sent.sub_offset = 1 + random.below(6);
     }
     if (random.below(6) == 0) sent.ttl_s = weather_.ttl_s;
+    if (random.below(4) == 0) sent.retention = weather_.retention;
+  } else if (sent.path == "p/r") {
+    sent.retention = weather_.retention;
   } else if (sent.path == plain_paths_.back()) {
     sent.ttl_s = weather_.ttl_s;
   }
@@ -197,6 +210,12 @@ uint64_t World::send(Sent sent) {
     if (sent.closes) line += ", closes";
     if (sent.wrong_type) line += ", wrong type";
     say(line);
+  }
+  const bool stored_once = sent.what == What::kCreate || sent.what == What::kDelete ||
+                           sent.if_match || sent.producer || (sent.closes && sent.tag == 0);
+  if (stored_once && sent.what <= What::kDelete) {
+    repeatable_.push_back(sent);
+    if (repeatable_.size() > kRepeatableMax) repeatable_.pop_front();
   }
   oracle_.sent(request, sent, now_);
   network_.emplace_back(request, std::move(sent));

@@ -16,6 +16,7 @@ namespace {
 
 constexpr Instant kEpoch{1767225600000000};
 constexpr int kStartsMax = 5;
+constexpr uint64_t kBallastCatalogBytes = 512 << 10;
 
 Random random_of(uint64_t seed, uint64_t number) {
   Random mixed(seed * 0x9e3779b97f4a7c15 + number);
@@ -51,6 +52,13 @@ Weather::Weather(uint64_t seed) {
   flips = random.below(8) == 0;
   patient = random.below(2) == 0;
   ttl_s = 2 + random.below(12);
+  if (random.below(3) > 0) retention.max_bytes = 100 + random.below(1500);
+  if (!retention.max_bytes || random.below(2) == 0) {
+    retention.max_age_seconds = 1 + random.below(20);
+  }
+  if (full_disks && random.below(3) > 0) {
+    host.ballast_bytes = 2 * store::kGenerationBytesMin + kBallastCatalogBytes;
+  }
 }
 
 World::World(uint64_t seed, bool verbose)
@@ -62,14 +70,14 @@ World::World(uint64_t seed, bool verbose)
       host_(disk_, *this, weather_.host),
       now_(kEpoch),
       began_(kEpoch),
-      plain_paths_{"p/a", "p/b", "p/c", "p/t"},
+      plain_paths_{"p/a", "p/b", "p/c", "p/r", "p/t"},
       fork_paths_{"p/f", "p/g", "p/h"} {
-  for (const char* path : {"p/a", "p/b", "p/b", "p/t", "p/f", "p/g"}) {
+  for (const char* path : {"p/a", "p/b", "p/b", "p/r", "p/t", "p/f", "p/g"}) {
     producers_.push_back({"w" + std::to_string(producers_.size()), path, 0, {}, {}});
   }
   set_checkpoint_pages(weather_.checkpoint_pages);
   oracle_.set_faults(weather_.io_faults || weather_.sync_faults || weather_.full_disks,
-                     weather_.flips);
+                     weather_.flips, weather_.host.ballast_bytes > 0 && !weather_.io_faults);
   start();
 }
 
@@ -96,10 +104,13 @@ void World::start() {
     const bool hit = faulty && disk_.calls() > doom;
     disk_.heal();
     if (problem.empty() && !(hit && dies)) break;
-    require(!problem.empty() ? hit : true, "the server cannot start: " + problem);
+    const bool damaged = flip_ && flip_->file.starts_with("log/");
+    require(problem.empty() || hit || damaged, "the server cannot start: " + problem);
     say("the start is cut short: " + problem);
     host_.kill(dies ? static_cast<FaultyDisk::Crash>(random.below(3)) : FaultyDisk::Crash::kKeep);
+    if (!hit && damaged) flip_back();
   }
+  if (host_.from_snapshots()) ++starts_from_snapshots_;
   say("started");
 }
 
@@ -113,7 +124,7 @@ void World::crash(Random& random) {
   at_server_.clear();
   live_.clear();
   oracle_.crashed(now_);
-  disk_.set_space(std::nullopt);
+  if (weather_.host.ballast_bytes == 0) disk_.set_space(std::nullopt);
   now_ = now_ + milliseconds(static_cast<int64_t>(random.below(2000)));
   start();
   if (random.below(2) == 0) audit();
@@ -183,11 +194,13 @@ void World::server_step(Random& random) {
       host_.end_turn(engine);
       return;
     case 8:
-      if (random.below(3) == 0) host_.rotate();
+      if (random.below(3) > 0 || (host_.disk_full() && host_.sealing_behind())) return;
+      host_.rotate();
       return;
     case 9:
       host_.bring_due(now_);
       host_.on_time(engine, now_);
+      if (random.below(4) == 0) host_.look_for_room();
       return;
     default:
       break;
@@ -206,12 +219,14 @@ void World::server_step(Random& random) {
 }
 
 bool World::physical_step(Random& random) {
-  switch (random.below(12)) {
+  switch (random.below(13)) {
     case 0:
     case 1:
     case 2:
     case 3:
       return host_.commit(now_);
+    case 11:
+      return host_.trim(now_);
     case 4:
       return host_.prepare_generation();
     case 5:
@@ -272,34 +287,58 @@ void World::fault_step(Random& random) {
       say("the next sync will fail");
       disk_.fail_next_sync(static_cast<FaultyDisk::SyncFault>(random.below(3)));
       return;
-    case 3: {
-      if (!weather_.flips || flip_) return;
-      std::vector<std::string> files;
-      for (const std::string& name : disk_.names()) {
-        if (name.starts_with("segments/") && !disk_.contents(name).empty()) files.push_back(name);
-      }
-      if (files.empty()) return;
-      const std::string& file = files[random.below(files.size())];
-      flip_ =
-          Flip{file, random.below(disk_.contents(file).size()), static_cast<int>(random.below(8))};
-      say("a bit flips in " + file);
-      disk_.flip_bit(flip_->file, flip_->byte, flip_->bit);
+    case 3:
+      if (weather_.flips && !flip_) flip_a_bit(random);
       return;
-    }
     default:
       heal();
   }
 }
 
-void World::heal() {
-  disk_.heal();
-  disk_.set_space(std::nullopt);
+// In a segment, or in what has been synced of the log. Damage to the log's newest frame cannot be
+// told from one that power failure has torn: it is left alone.
+void World::flip_a_bit(Random& random) {
+  std::vector<std::pair<std::string, uint64_t>> files;
+  for (const std::string& name : disk_.names()) {
+    uint64_t bytes = disk_.contents(name).size();
+    if (name.starts_with("log/")) {
+      const uint64_t generation = std::strtoull(name.c_str() + 4, nullptr, 10);
+      const LogPosition settled = host_.settled();
+      if (generation == 0 || generation > settled.generation()) continue;
+      if (generation == settled.generation()) bytes = settled.byte_offset();
+    } else if (!name.starts_with("segments/")) {
+      continue;
+    }
+    if (bytes > 0) files.emplace_back(name, bytes);
+  }
+  if (files.empty()) return;
+  const auto& [file, bytes] = files[random.below(files.size())];
+  // Generations are mostly empty.
+  const uint64_t below = random.below(2) == 0 ? std::min<uint64_t>(bytes, 4000) : bytes;
+  flip_ = Flip{file, random.below(below), static_cast<int>(random.below(8)),
+               host_.archive().count(file) > 0};
+  say("a bit flips in " + file + " at " + std::to_string(flip_->byte));
+  disk_.flip_bit(flip_->file, flip_->byte, flip_->bit);
+}
+
+void World::flip_back() {
   if (!flip_) return;
   const std::vector<std::string> names = disk_.names();
   if (std::find(names.begin(), names.end(), flip_->file) != names.end()) {
     disk_.flip_bit(flip_->file, flip_->byte, flip_->bit);
   }
+  const auto archived = host_.archive().find(flip_->file);
+  if (!flip_->archived && archived != host_.archive().end()) {
+    char& byte = archived->second.at(flip_->byte);
+    byte = static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << flip_->bit));
+  }
   flip_.reset();
+}
+
+void World::heal() {
+  disk_.heal();
+  disk_.set_space(std::nullopt);
+  flip_back();
 }
 
 }  // namespace ds::sim

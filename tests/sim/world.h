@@ -38,6 +38,7 @@ struct Weather {
   bool dooms = false;    // power fails in the middle of an operation
   bool patient = false;  // the server gets its work done before more comes
   uint64_t ttl_s = 3;
+  stream::Retention retention;  // of those streams that have one
 };
 
 class World final : public Clients {
@@ -55,6 +56,8 @@ class World final : public Clients {
   Instant began() const { return began_; }
   uint64_t requests() const { return last_request_; }
   uint64_t crashes() const { return crashes_; }
+  uint64_t starts() const { return starts_; }
+  uint64_t starts_from_snapshots() const { return starts_from_snapshots_; }
   // Of all that clients were told: the same seed must give the same one.
   uint64_t fingerprint() const { return fingerprint_; }
 
@@ -87,6 +90,8 @@ class World final : public Clients {
   void socket_step(tests::Random& random);
   void fault_step(tests::Random& random);
   bool physical_step(tests::Random& random);
+  void flip_a_bit(tests::Random& random);
+  void flip_back();
   void heal();
   void quiesce();
   bool quiesce_once();
@@ -98,6 +103,7 @@ class World final : public Clients {
   void audit_path(const std::string& path);
   void audit_live_readers();
   wire::Response ask(Sent sent);
+  void check_nobody_left();
   void check_nothing_left();
 
   // replay.cc
@@ -109,6 +115,7 @@ class World final : public Clients {
   Sent random_append(tests::Random& random);
   Sent random_read(tests::Random& random);
   void producer_step(tests::Random& random);
+  void repeat_step(tests::Random& random);
   void producer_answered(const Sent& sent, const wire::Response& response);
   void new_epoch(Producer& producer);
   uint64_t send(Sent sent);
@@ -127,6 +134,7 @@ class World final : public Clients {
   Instant now_;
   Instant began_;
   uint64_t starts_ = 0;
+  uint64_t starts_from_snapshots_ = 0;
   uint64_t crashes_ = 0;
   uint64_t last_request_ = 0;
   uint64_t last_seq_ = 0;
@@ -134,6 +142,7 @@ class World final : public Clients {
   std::vector<std::string> plain_paths_;
   std::vector<std::string> fork_paths_;
   std::vector<Producer> producers_;
+  std::deque<Sent> repeatable_;                    // requests that may come twice
   std::deque<std::pair<uint64_t, Sent>> network_;  // requests on their way
   std::map<uint64_t, Sent> at_server_;             // for those that are open there
   std::map<uint64_t, Live> live_;
@@ -144,6 +153,7 @@ class World final : public Clients {
     std::string file;
     uint64_t byte = 0;
     int bit = 0;
+    bool archived = false;  // when it flipped
   };
   std::optional<Flip> flip_;
 };
