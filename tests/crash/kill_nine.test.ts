@@ -1,13 +1,16 @@
 // kill -9 at random moments under load. Afterwards no answered append is lost, doubled, reordered
-// or at another offset than answered; no producer's retry was refused; no reader saw bytes that
-// are gone; what was closed is closed, and what was deleted is deleted.
+// or at another offset than answered; no producer's retry was refused; no reader, whether it asks
+// or is told over SSE, saw bytes that are gone or have changed; what was closed is closed, what was
+// deleted is deleted, and forks show what they were made from.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { close, put } from '../lib/http.ts'
 import { Random, runSeed } from '../lib/random.ts'
 import { Server } from '../lib/server.ts'
 import type { Kind } from './message.ts'
+import { Forks } from './forks.ts'
 import { Follower } from './reader.ts'
+import { SseFollower } from './sse_follower.ts'
 import { readStored, verifyShared, verifyShortLives } from './verify.ts'
 import { contentType, World, type SharedStream } from './world.ts'
 import { conditionalWriter, plainWriter, producerWriter, shortLivesWriter } from './writers.ts'
@@ -19,6 +22,7 @@ const kProducers = 13
 const kShortLives = 3
 const kPlain = 12
 const kConditional = 4
+const kForkWriters = 2
 
 test(
   `${kRounds} kills under load from 32 writers`,
@@ -56,8 +60,16 @@ test(
       for (let i = 0; i < kShortLives; ++i) {
         running.push(shortLivesWriter(world, `life-${i}`, random.fork()))
       }
+      const forks = new Forks(world, [await create('forked', 'text')])
+      running.push(plainWriter(world, 'forked', world.streams.at(-1) as SharedStream, random.fork()))
+      for (let i = 0; i < kForkWriters; ++i) {
+        running.push(forks.write(`fork-${i}`, random.fork()))
+      }
       const followers = new Map(shared.map((stream) => [stream, new Follower(world, stream)]))
-      const following = Promise.all([...followers.values()].map((follower) => follower.follow()))
+      const sseFollowers = new Map(shared.map((stream) => [stream, new SseFollower(world, stream)]))
+      const following = Promise.all(
+        [...followers.values(), ...sseFollowers.values()].map((follower) => follower.follow()),
+      )
       const written = Promise.all(running)
       following.catch(() => {})
       written.catch(() => {})
@@ -77,11 +89,15 @@ test(
       for (const stream of shared) expect((await close(server.url(stream.path))).status).toBe(204)
       await following
 
+      const all = new Map<SharedStream, Buffer>()
       for (const stream of world.streams) {
         const stored = await readStored(server.url(stream.path), stream.kind)
         verifyShared(world, stream, stored)
         followers.get(stream)?.verify(stored)
+        sseFollowers.get(stream)?.verify(stored)
+        all.set(stream, stored)
       }
+      await forks.verify(all)
       await verifyShortLives(world)
       const answered = world.streams.reduce(
         (sum, stream) => sum + stream.appends.filter((record) => record.offset !== null).length,
@@ -89,7 +105,9 @@ test(
       )
       console.log(
         `${kRounds} kills, ${answered} answered appends in ${world.streams.length} streams, ` +
-          `${world.lives.length} short lives, ${world.retried} requests cut off`,
+          `${world.lives.length} short lives, ${forks.made} forks, ` +
+          `${[...sseFollowers.values()].reduce((sum, one) => sum + one.responses, 0)} SSE responses, ` +
+          `${world.retried} requests cut off`,
       )
       expect(world.violations, `seed ${seed}\n${server.stderr.slice(-2000)}`).toEqual([])
     } finally {

@@ -53,10 +53,14 @@ export class World {
     this.changes.emit('up')
   }
 
+  async whenUp(): Promise<void> {
+    while (!this.up) await once(this.changes, 'up')
+  }
+
   /** A connection to the server, as soon as there is one again. */
   async connection(): Promise<RawConnection> {
     for (;;) {
-      while (!this.up) await once(this.changes, 'up')
+      await this.whenUp()
       try {
         return await RawConnection.open(this.server.port)
       } catch {
