@@ -71,7 +71,8 @@ class GenerationLog final : public OpLog {
     for (const auto& [generation, bytes] : used_) earlier_bytes_ += bytes;
     next_sequence_ = recovered.next_sequence;
     synced_through_ = next_sequence_ - 1;
-    relaxed_marked_ = (recovered.last_flags & FrameHeader::kRelaxed) != 0;
+    relaxed_marked_ = (recovered.last_flags & FrameHeader::kRelaxed) != 0 &&
+                      recovered.position > kGenerationHeaderBytes;
     closed_cleanly_ = (recovered.last_flags & FrameHeader::kCleanClose) != 0;
     if (recovered.file == nullptr) return begin_generation(next_sequence_, 0);
     file_ = std::move(recovered.file);
@@ -89,9 +90,7 @@ class GenerationLog final : public OpLog {
     DS_ASSERT(!closed_);
     if (broken_) return IoError::kFailed;
     if (relaxed && !relaxed_marked_) {
-      // If a crash takes all relaxed frames away, this one must still tell that there were some.
-      IoStatus marked = write_frame({}, FrameHeader::kRelaxed, {}, Origin::kOwn);
-      if (marked.ok()) marked = sync_file();
+      const IoStatus marked = mark_relaxed();
       if (!marked.ok()) return marked;
     }
     return write_frame(batches, relaxed ? FrameHeader::kRelaxed : 0, begins, Origin::kAppend);
@@ -242,6 +241,13 @@ class GenerationLog final : public OpLog {
 
   void set_position(uint64_t position) { position_.store(position, std::memory_order_relaxed); }
 
+  // If a crash takes all relaxed frames of the generation away, this one must still tell that there
+  // were some: those before may have been sealed, and their generations removed.
+  IoStatus mark_relaxed() {
+    const IoStatus marked = write_frame({}, FrameHeader::kRelaxed, {}, Origin::kOwn);
+    return marked.ok() ? sync_file() : marked;
+  }
+
   IoStatus write_frame(std::span<const std::string_view> batches, uint32_t flags,
                        std::span<LogPosition> begins, Origin origin) {
     uint64_t payload_bytes = 0;
@@ -251,7 +257,10 @@ class GenerationLog final : public OpLog {
     const uint64_t room = (flags & FrameHeader::kCleanClose) != 0 ? 0 : kCloseBytes;
     if (must_begin_ || position_ + bytes + room > header_.file_bytes) {
       IoStatus status = sync_file();
-      if (status.ok()) status = begin_generation(next_sequence_, bytes);
+      const bool needs_mark = (flags & FrameHeader::kRelaxed) != 0 && !batches.empty();
+      const uint64_t mark = needs_mark ? frame_bytes(0) : 0;
+      if (status.ok()) status = begin_generation(next_sequence_, bytes + mark);
+      if (status.ok() && needs_mark) status = mark_relaxed();
       if (!status.ok()) return status;
     }
 
@@ -338,6 +347,7 @@ class GenerationLog final : public OpLog {
       return status;
     }
     must_begin_ = false;
+    relaxed_marked_ = false;
     header_ = header;
     file_ = std::move(next_file_);
     next_ready_ = false;
@@ -417,7 +427,7 @@ class GenerationLog final : public OpLog {
   bool broken_ = false;
   bool closed_ = false;
   bool closed_cleanly_ = false;  // the newest frame says so
-  bool relaxed_marked_ = false;  // the newest frame is relaxed, or was when it was synced
+  bool relaxed_marked_ = false;  // this generation has told that relaxed frames may have followed
   bool must_begin_ = false;      // nothing more may be appended to the current generation
 
   // Written by the committer thread (current_generation_ with next_mutex_ held), read by any.

@@ -179,6 +179,28 @@ TEST(OpLog, ACrashOfARelaxedLogMayHaveLostWrites) {
   }
 }
 
+// All that tells of relaxed frames may have been sealed and removed when the next one is lost.
+TEST(OpLog, EveryGenerationOfARelaxedLogTellsThatWritesMayBeLost) {
+  LogWorld rotated;
+  ASSERT_TRUE(rotated.open());
+  ASSERT_TRUE(rotated.append(1, 100, true).ok());
+  ASSERT_TRUE(rotated.log->rotate().ok());
+  ASSERT_TRUE(rotated.append(2, 100, true).ok());
+  LogWorld full;
+  ASSERT_TRUE(full.open());
+  for (uint64_t i = 1; full.log->stats().last_generation == 1; ++i) {
+    ASSERT_TRUE(full.append(i, 10000, true).ok());
+  }
+  for (LogWorld* world : {&rotated, &full}) {
+    ASSERT_TRUE(world->log->remove_through(1).ok());
+    world->options.first_generation = 2;
+    world->crash(FaultyDisk::Crash::kForget);
+    ASSERT_TRUE(world->open());
+    EXPECT_TRUE(world->recovery.lost_writes);
+    EXPECT_TRUE(world->replayed.empty());
+  }
+}
+
 TEST(OpLog, ACleanCloseLosesNothing) {
   LogWorld world;
   ASSERT_TRUE(world.open());
