@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import { get, positionOf, readAll } from '../lib/http.ts'
 import { serverBinary, type Server } from '../lib/server.ts'
 
+const kCheckMs = 60_000
+
 /** "200 open 4711 3a5f…", "404"; of a stream that lets go of its beginning only what is kept. */
 export async function observe(server: Server, names: readonly string[]): Promise<string[]> {
   return Promise.all(
@@ -34,6 +36,7 @@ export async function lookAtTrimmed(url: string, written: Buffer, kept: number):
 export async function check(dataDir: string): Promise<string> {
   const child = spawn(serverBinary(), ['check', '--data-dir', dataDir], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: kCheckMs,
   })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) {

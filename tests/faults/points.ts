@@ -1,7 +1,9 @@
 // Which of the calls of a run are made to go wrong, and several runs at a time.
+import { within } from '../lib/fixture.ts'
 import { Random, runSeed } from '../lib/random.ts'
 
 const kLong = process.env.DS_TEST_LONG === '1'
+const kItemMs = 180_000
 
 /** All of 1 to `last` with --long; otherwise `few` of them, spread evenly, others each run. */
 export function pointsUpTo(last: number, few: number): number[] {
@@ -26,7 +28,9 @@ export async function forEach<T>(
   const lane = async (): Promise<void> => {
     while (next < items.length && problems.length < 10) {
       const item = items[next++] as T
-      const problem = await work(item).catch((error: Error) => `${error.stack ?? error}`)
+      const problem = await within(kItemMs, 'its end', work(item)).catch(
+        (error: Error) => `${error.stack ?? error}`,
+      )
       if (problem !== '') problems.push(`${JSON.stringify(item)}: ${problem}`)
     }
   }

@@ -10,6 +10,9 @@ export interface Answer {
 type Body = string | Uint8Array<ArrayBuffer>
 type HeaderValues = Record<string, string>
 
+// Longer than anything is meant to take: a server that does not answer fails the test that asked.
+const kAnswerMs = 60_000
+
 export async function send(
   method: string,
   url: string,
@@ -22,7 +25,7 @@ export async function send(
     headers,
     redirect: 'manual',
     ...(body === undefined ? {} : { body }),
-    ...(signal === undefined ? {} : { signal }),
+    signal: signal ?? AbortSignal.timeout(kAnswerMs),
   })
   const bytes = Buffer.from(await answer.arrayBuffer())
   return { status: answer.status, headers: answer.headers, text: bytes.toString('utf8'), bytes }
