@@ -81,6 +81,8 @@ std::string Host::open_store(Instant now, uint64_t seed) {
   if (!peers_problem_.empty()) return "catalog: " + peers_problem_;
   store::Committer::Options committing;
   committing.frame_bytes_max = options_.frame_bytes_max;
+  committing.durability = options_.durability;
+  committing.sync_interval = options_.sync_interval;
   committer_ = std::make_unique<store::Committer>(*log_, *this, committing, options_.engines);
   loops_.resize(engines_.size());
   set_full(disk_full_);
@@ -104,7 +106,8 @@ std::string Host::replay(uint64_t seed) {
       &recovery);
   if (!peers_problem_.empty()) return "catalog: " + peers_problem_;
   if (!log.ok()) return "log: " + log.error().message;
-  require(!recovery.lost_writes, "the log believes that answered writes are lost");
+  const bool relaxed = options_.durability == store::Durability::kRelaxed;
+  require(relaxed || !recovery.lost_writes, "the log believes that answered writes are lost");
   log_ = std::move(*log);
   const auto pins = catalog_->open_pins();
   if (!pins.ok()) return "catalog: " + pins.error().message;
@@ -115,7 +118,18 @@ std::string Host::replay(uint64_t seed) {
   }
   Incarnation& highest = catalog_state_.highest_life;
   for (const auto& one : engines_) highest = std::max(highest, one->highest_life());
-  return "";
+  return recovery.lost_writes ? settle_lost_life() : "";
+}
+
+// Streams that may have lost answered writes go on under new lives: that has to be on record.
+std::string Host::settle_lost_life() {
+  Incarnation& highest = catalog_state_.highest_life;
+  highest = Incarnation{highest.value + 1};
+  catalog_state_.lost_life = highest;
+  store::CatalogChange change;
+  change.state = catalog_state_;
+  const auto committed = catalog_->commit(change);
+  return committed.ok() ? "" : "catalog: " + committed.error().message;
 }
 
 std::optional<std::string> Host::sealed_snapshot(Incarnation stream) {
@@ -133,11 +147,12 @@ void Host::kill(fakes::FaultyDisk::Crash how) {
   end_process();
 }
 
-void Host::stop() {
+bool Host::stop() {
   committer_->stop();
   commit(Instant{INT64_MAX / 2});
-  if (log_healthy_) (void)log_->close();
+  const bool closed = log_healthy_ && log_->close().ok();
   end_process();
+  return closed;
 }
 
 void Host::end_process() {
@@ -157,7 +172,7 @@ void Host::end_process() {
   open_.clear();
   sockets_.clear();
   log_healthy_ = true;
-  disk_full_ = false;
+  disk_full_ = writes_lost_ = false;
   newest_ = settled_ = {};
   removing_ = 0;
   untold_ = 0;
@@ -253,7 +268,8 @@ void Host::handle(size_t i, Mail& mail, Instant now, Actions& actions) {
 bool Host::end_turn(size_t engine) {
   std::optional<engine::Batch> batch = engines_[engine]->take_batch();
   if (!batch) return false;
-  clients_.on_submitted(*batch->records);
+  const auto number = static_cast<uint32_t>(engine);
+  clients_.on_submitted({number, engines_[engine]->epoch(), batch->batch_id}, *batch->records);
   committer_->submit(static_cast<uint32_t>(engine), engines_[engine]->epoch(), std::move(*batch));
   return true;
 }
@@ -331,7 +347,11 @@ bool Host::commit(Instant now) {
 
 void Host::on_committed(uint32_t engine, uint64_t batch_id, engine::CommitOutcome outcome,
                         LogPosition first_record) {
-  if (outcome == engine::CommitOutcome::kDurable) newest_ = first_record;
+  if (outcome == engine::CommitOutcome::kDurable) {
+    newest_ = first_record;
+  } else {
+    clients_.on_failed(engine, batch_id);
+  }
   loops_[engine].mail.emplace_back(CommitEnd{batch_id, outcome, first_record});
 }
 

@@ -33,6 +33,8 @@ struct HostOptions {
   engine::EngineConfig engine;
   store::SealerOptions sealer;
   uint64_t frame_bytes_max = 16 << 20;
+  store::Durability durability = store::Durability::kSync;
+  Duration sync_interval = milliseconds(100);  // relaxed only
   // A file that only takes space and is given up when the disk is full, as server/ballast.h says;
   // 0: none.
   uint64_t ballast_bytes = 0;
@@ -44,7 +46,14 @@ class Clients : public SocketClients {
   virtual void on_answer(uint64_t request, const wire::Response& response) = 0;
   virtual void on_sse_open(uint64_t request, const wire::Response& head, Position at) = 0;
   // Something was given to the committer: the records of a batch.
-  virtual void on_submitted(std::string_view records) = 0;
+  struct Submitted {
+    uint32_t engine = 0;
+    uint64_t epoch = 0;
+    uint64_t batch = 0;
+  };
+  virtual void on_submitted(const Submitted& batch, std::string_view records) = 0;
+  // It has failed, and so has what the engine submits in the same epoch behind it.
+  virtual void on_failed(uint32_t /*engine*/, uint64_t /*batch*/) {}
 };
 
 class Host final : public engine::Engine::Peers, public store::CommitListener {
@@ -59,8 +68,8 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   bool running() const { return committer_ != nullptr; }
   // The process is gone: nothing that was under way will ever be heard of.
   void kill(fakes::FaultyDisk::Crash how);
-  // An orderly end: what is queued is committed, and the log is closed.
-  void stop();
+  // An orderly end: what is queued is committed, and the log is closed. False if that failed.
+  bool stop();
 
   // --- Clients ----------------------------------------------------------------------------------
   void send(uint64_t request, const wire::RequestText& text, Instant now, bool by_mail);
@@ -94,6 +103,8 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   Instant next_deadline() const;
   bool log_healthy() const { return log_healthy_; }
   bool disk_full() const { return disk_full_; }
+  // Relaxed durability: the process had better end.
+  bool writes_lost() const { return writes_lost_; }
   bool sealing_behind() const;
   const engine::Engine& engine(size_t i) const { return *engines_[i]; }
   store::Catalog& catalog() { return *catalog_; }
@@ -114,6 +125,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
                     LogPosition first_record) override;
   void on_log_health(bool healthy) override { log_healthy_ = healthy; }
   bool on_no_space() override { return make_room(); }
+  void on_answered_writes_lost(uint64_t) override { writes_lost_ = true; }
 
  private:
   struct Quota final : engine::StreamQuota {
@@ -179,6 +191,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   bool make_room();
   void set_full(bool full);
   std::string replay(uint64_t seed);
+  std::string settle_lost_life();
   void end_process();
   static int rank(const Mail& mail);
   void handle(size_t engine, Mail& mail, Instant now, engine::Actions& actions);
@@ -208,6 +221,7 @@ class Host final : public engine::Engine::Peers, public store::CommitListener {
   std::map<uint64_t, size_t> open_;  // requests that have not been answered: their engines
   bool log_healthy_ = true;
   bool disk_full_ = false;
+  bool writes_lost_ = false;
   LogPosition newest_;  // of the batches that were reported last
   LogPosition settled_;
   uint32_t sealed_through_ = 0;

@@ -18,7 +18,7 @@ class NoClients final : public Clients {
  public:
   void on_answer(uint64_t, const wire::Response& response) override { status = response.status; }
   void on_sse_open(uint64_t, const wire::Response&, Position) override {}
-  void on_submitted(std::string_view) override {}
+  void on_submitted(const Submitted&, std::string_view) override {}
   void on_sse_frame(uint64_t, std::string_view, Position, Position) override {}
   void on_sse_end(uint64_t) override {}
   int status = 0;

@@ -16,7 +16,7 @@ class Listener final : public Clients {
  public:
   void on_answer(uint64_t, const wire::Response& response) override { answer = response; }
   void on_sse_open(uint64_t, const wire::Response&, Position) override {}
-  void on_submitted(std::string_view) override {}
+  void on_submitted(const Submitted&, std::string_view) override {}
   void on_sse_frame(uint64_t, std::string_view, Position, Position) override {}
   void on_sse_end(uint64_t) override {}
   std::optional<wire::Response> answer;

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/sim/relaxed_world.h"
 #include "tests/sim/violation.h"
 #include "tests/sim/world.h"
 
@@ -32,6 +33,8 @@ struct Progress {
   volatile uint64_t failures[64] = {};
   volatile uint64_t requests = 0;
   volatile uint64_t crashes = 0;
+  volatile uint64_t starts = 0;
+  volatile uint64_t starts_from_snapshots = 0;
   volatile int64_t virtual_us = 0;
   volatile uint64_t fingerprint = 0;
 };
@@ -44,16 +47,21 @@ Steps all_steps() {
   return steps;
 }
 
-// What was broken, or "".
-std::string run(uint64_t seed, const Steps& steps, bool verbose, Progress* progress) {
+bool relaxed = false;  // which world it is
+
+template <typename AnyWorld>
+std::string run_in(uint64_t seed, const Steps& steps, bool verbose, Progress* progress) {
   alarm(kSecondsMax);
   try {
-    World world(seed, verbose);
+    AnyWorld world(seed, verbose);
     for (const uint32_t step : steps) world.step(step);
     world.finish();
     if (progress != nullptr) {
       progress->requests = progress->requests + world.requests();
       progress->crashes = progress->crashes + world.crashes();
+      progress->starts = progress->starts + world.starts();
+      progress->starts_from_snapshots =
+          progress->starts_from_snapshots + world.starts_from_snapshots();
       progress->virtual_us = progress->virtual_us + (world.now() - world.began()).us;
       progress->fingerprint = progress->fingerprint * 31 + world.fingerprint();
     }
@@ -61,6 +69,12 @@ std::string run(uint64_t seed, const Steps& steps, bool verbose, Progress* progr
   } catch (const std::exception& broken) {
     return broken.what();
   }
+}
+
+// What was broken, or "".
+std::string run(uint64_t seed, const Steps& steps, bool verbose, Progress* progress) {
+  return relaxed ? run_in<RelaxedWorld>(seed, steps, verbose, progress)
+                 : run_in<World>(seed, steps, verbose, progress);
 }
 
 // Whether a run fails, in a process of its own: it may be a crash.
@@ -141,8 +155,9 @@ void explain(uint64_t seed) {
   std::printf("seed %lu fails; cutting it down\n", seed);
   std::fflush(stdout);
   const Steps steps = cut_down(seed, all_steps());
-  std::printf("replay: tests/sim/run --seed %lu\n", seed);
-  std::printf("short:  tests/sim/run --seed %lu --keep %s --verbose\n", seed,
+  const char* mode = relaxed ? " --relaxed" : "";
+  std::printf("replay: tests/sim/run%s --seed %lu\n", mode, seed);
+  std::printf("short:  tests/sim/run%s --seed %lu --keep %s --verbose\n", mode, seed,
               text_of(steps).c_str());
   std::fflush(stdout);
   const pid_t child = fork();
@@ -205,6 +220,8 @@ int run_all(uint64_t first, uint64_t last, uint64_t jobs, uint64_t failures_max,
     total.failed = total.failed + shared[job].failed;
     total.requests = total.requests + shared[job].requests;
     total.crashes = total.crashes + shared[job].crashes;
+    total.starts = total.starts + shared[job].starts;
+    total.starts_from_snapshots = total.starts_from_snapshots + shared[job].starts_from_snapshots;
     total.virtual_us = total.virtual_us + shared[job].virtual_us;
     total.fingerprint = total.fingerprint ^ shared[job].fingerprint;
     if (shared[job].failed == 0) continue;
@@ -215,10 +232,11 @@ int run_all(uint64_t first, uint64_t last, uint64_t jobs, uint64_t failures_max,
   if (failure && explains) explain(*failure);
   if (failure) std::printf("first failing seed: %lu\n", *failure);
   std::printf(
-      "%lu seeds in %.1f s: %.1f seeds/s, %lu requests, %lu crashes, %.1f virtual hours, "
-      "fingerprint %016lx\n",
+      "%lu seeds in %.1f s: %.1f seeds/s, %lu requests, %lu crashes, %lu starts (%lu from "
+      "snapshots), %.1f virtual hours, fingerprint %016lx\n",
       total.runs, took.count(), static_cast<double>(total.runs) / took.count(), total.requests,
-      total.crashes, static_cast<double>(total.virtual_us) / 3.6e9, total.fingerprint);
+      total.crashes, total.starts, total.starts_from_snapshots,
+      static_cast<double>(total.virtual_us) / 3.6e9, total.fingerprint);
   std::printf("%lu passed, %lu failed\n", total.runs - total.failed, total.failed);
   return total.failed == 0 ? 0 : 1;
 }
@@ -226,7 +244,8 @@ int run_all(uint64_t first, uint64_t last, uint64_t jobs, uint64_t failures_max,
 int usage() {
   std::fprintf(stderr,
                "usage: ds_sim --seeds A..B [--jobs N] [--failures N] [--no-story]\n"
-               "       ds_sim --seed N [--keep STEPS] [--verbose]\n");
+               "       ds_sim --seed N [--keep STEPS] [--verbose]\n"
+               "       --relaxed: a server with relaxed durability\n");
   return 2;
 }
 
@@ -244,6 +263,10 @@ int run_main(int argc, char** argv) {
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (flag == "--verbose") {
       verbose = true;
+      continue;
+    }
+    if (flag == "--relaxed") {
+      relaxed = true;
       continue;
     }
     if (flag == "--no-story") {

@@ -243,7 +243,9 @@ void World::disconnect(uint64_t request) {
   oracle_.abandoned(request, now_);
 }
 
-void World::on_submitted(std::string_view records) { oracle_.model().note_records(records); }
+void World::on_submitted(const Submitted&, std::string_view records) {
+  oracle_.model().note_records(records);
+}
 
 void World::on_answer(uint64_t request, const wire::Response& response) {
   if (verbose_) {

@@ -64,7 +64,7 @@ class World final : public Clients {
   // --- Clients
   void on_answer(uint64_t request, const wire::Response& response) override;
   void on_sse_open(uint64_t request, const wire::Response& head, Position at) override;
-  void on_submitted(std::string_view records) override;
+  void on_submitted(const Submitted& batch, std::string_view records) override;
   void on_sse_frame(uint64_t request, std::string_view bytes, Position begin,
                     Position end) override;
   void on_sse_end(uint64_t request) override;
