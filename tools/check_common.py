@@ -6,7 +6,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Everything of ours that is compiled or checked lies below these.
-SOURCE_FOLDERS = ("core", "ports", "store", "server", "bench", "tests")
+SOURCE_FOLDERS = ("core", "ports", "store", "server", "worker", "bench", "tests")
 SKIPPED_FOLDERS = {"node_modules", "build", "data", ".git", "__pycache__"}
 
 

@@ -35,6 +35,7 @@ struct OpenSse {
   RequestId to;
   wire::Response head;
   Position position;
+  std::optional<uint64_t> cursor;  // the one it brought
 };
 
 // Bytes for one or more SSE readers, shared by all of them. They take a reader from `begin` to

@@ -16,6 +16,14 @@ void Engine::recover_pin(Incarnation source, Incarnation child, Peers& peers) {
   impl_->recover_pin(source, child, peers);
 }
 
+void Engine::recover_stream(Incarnation stream, Peers& peers) {
+  impl_->recover_stream(stream, peers);
+}
+
+void Engine::recover_cache(LogPosition first_record, SharedBytes records) {
+  impl_->recover_cache(first_record, std::move(records));
+}
+
 void Engine::finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
                            uint32_t sealed_through, Peers& peers, Actions& out) {
   impl_->out = &out;
@@ -38,6 +46,13 @@ void Engine::on_reader_lagging(RequestId id, Position accepted) {
 void Engine::on_reader_ready(RequestId id, Instant now, Actions& out) {
   impl_->out = &out;
   impl_->on_reader_ready(id, now);
+}
+
+void Engine::on_reader_back(RequestId id, Incarnation stream, Position at,
+                            std::optional<uint64_t> cursor, bool pulling, Instant now,
+                            Actions& out) {
+  impl_->out = &out;
+  impl_->on_reader_back(id, stream, at, cursor, pulling, now);
 }
 
 void Engine::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition first_record,
@@ -96,6 +111,16 @@ void Engine::set_storage(wire::ErrorCode refusal) { impl_->set_storage(refusal);
 stream::ListingPart Engine::list(std::string_view prefix, std::string_view after,
                                  size_t limit) const {
   return impl_->list(prefix, after, limit);
+}
+
+const stream::StreamState* Engine::committed(std::string_view path) const {
+  const StreamEntry* stream = impl_->committed(path);
+  return stream == nullptr ? nullptr : &stream->state;
+}
+
+Instant Engine::expiry(std::string_view path) const {
+  const StreamEntry* stream = impl_->committed(path);
+  return stream == nullptr || stream->state.soft_deleted ? kNever : stream->expiry();
 }
 
 void Engine::end_live_readers(Instant now, Actions& out) {

@@ -54,6 +54,14 @@ class Engine {
   // engine that owns the source, after the replay.
   void recover_pin(Incarnation source, Incarnation child, Peers& peers);
 
+  // A stream of the catalog that is to be in memory from the start, whether the log has ops of it
+  // or not. After the replay.
+  void recover_stream(Incarnation stream, Peers& peers);
+
+  // Records that were replayed, back to back, kept for readers as if they had been committed just
+  // now. In log order.
+  void recover_cache(LogPosition first_record, SharedBytes records);
+
   // All records have been replayed at all engines. `highest_life` is the highest life known to any
   // of them or to the catalog. Streams whose newest life is before `lost_life` may have lost
   // answered writes (relaxed durability after a crash) and go on under a new life.
@@ -75,6 +83,12 @@ class Engine {
   void on_reader_lagging(RequestId id, Position accepted);
   // The reader's queue has drained: give it more, or let it follow live.
   void on_reader_ready(RequestId id, Instant now, Actions& out);
+
+  // An SSE reader that was left behind by an engine before this one: it has been sent everything
+  // before `at`, its first event included. `pulling`: it will ask for the next frame. It ends at
+  // once if the stream is gone. REQUIRES: the stream is in memory if there is one.
+  void on_reader_back(RequestId id, Incarnation stream, Position at, std::optional<uint64_t> cursor,
+                      bool pulling, Instant now, Actions& out);
 
   // The end of the oldest batch taken and not yet reported. `first_record` is where its records
   // start in the log. After a failure every later batch that was taken is void and must not be
@@ -120,6 +134,11 @@ class Engine {
   // at most `limit` (above 0): all that the catalog may not know yet is among it. What a catalog
   // says that is asked afterwards holds for all others.
   stream::ListingPart list(std::string_view prefix, std::string_view after, size_t limit) const;
+
+  // What is committed at `path`, if it is in memory, or null. Valid until the next event.
+  const stream::StreamState* committed(std::string_view path) const;
+  // When that expires if nobody uses it any more; kNever if it does not.
+  Instant expiry(std::string_view path) const;
 
   // Ends every live reader, so that they reconnect elsewhere: long-polls 204, SSE closed cleanly.
   void end_live_readers(Instant now, Actions& out);

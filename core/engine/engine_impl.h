@@ -36,6 +36,10 @@ class Engine::Impl {
   // Engine's events, documented there.
   bool replay(std::string_view record, LogPosition at, Peers& peers);
   void recover_pin(Incarnation source, Incarnation child, Peers& peers);
+  void recover_cache(LogPosition first_record, SharedBytes records) {
+    cache_.push(first_record, std::move(records), cache_budget());
+  }
+  void recover_stream(Incarnation stream, Peers& peers) { find_or_load(stream, peers); }
   void finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
                      uint32_t sealed_through, Peers& peers);
   Incarnation highest_life() const { return last_life_; }
@@ -43,6 +47,8 @@ class Engine::Impl {
   void on_disconnect(RequestId id);
   void on_reader_lagging(RequestId id, Position accepted);
   void on_reader_ready(RequestId id, Instant now);
+  void on_reader_back(RequestId id, Incarnation stream, Position at, std::optional<uint64_t> cursor,
+                      bool pulling, Instant now);
   void on_commit(uint64_t batch_id, CommitOutcome outcome, LogPosition first_record, Instant now);
   void on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes, Instant now);
   void on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment::SealedChunk chunk,
@@ -57,6 +63,7 @@ class Engine::Impl {
   Instant next_deadline() const { return timers_.next(); }
   void set_storage(wire::ErrorCode refusal) { storage_refusal_ = refusal; }
   stream::ListingPart list(std::string_view prefix, std::string_view after, size_t limit) const;
+  const StreamEntry* committed(std::string_view path) const;
   void end_live_readers(Instant now);
   std::optional<Batch> take_batch();
   bool has_batch() const { return open_; }
@@ -241,6 +248,7 @@ class Engine::Impl {
   void open_sse(RequestId id, StreamEntry& stream, const wire::ReadRequest& request, Position from,
                 Instant now);
   Reader* add_reader(RequestId id, StreamEntry& stream, Reader reader);
+  void arm_sse(Reader& reader, Instant now);
   void drop_reader(Reader& reader);
   Reader* find_reader(RequestId id);
   void mark_for_wake(StreamEntry& stream);

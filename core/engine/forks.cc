@@ -206,10 +206,14 @@ void Engine::Impl::pin(PinRequest request, Instant now) {
     return;
   }
   const stream::StreamState& state = source->state;
-  if (request.child <= state.life()) {
+  // Hosts whose engines hand out lives without knowing of each other may give two forks one life.
+  const auto held = state.pins.find(request.child);
+  const bool taken =
+      held != state.pins.end() && held->second.child_path_hash != request.child_path_hash;
+  if (taken || request.child <= state.life()) {
     PinReply reply;
     reply.attempt = request.attempt;
-    reply.newer_than = state.life();
+    reply.newer_than = std::max(request.child, state.life());
     post(*out, request.child_path_hash, std::move(reply));
     return;
   }

@@ -168,6 +168,20 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
 // --- SSE
 // ------------------------------------------------------------------------------------------
 
+// Its end and its heartbeats.
+void Engine::Impl::arm_sse(Reader& reader, Instant now) {
+  // Spread over a fifth of the lifetime, so that readers that came together do not return together.
+  const uint64_t spread = static_cast<uint64_t>(config_.sse_lifetime.us) / 5 + 1;
+  const RequestId id = reader.id;
+  const uint64_t draw = siphash13(std::string_view(reinterpret_cast<const char*>(&id), sizeof(id)),
+                                  HashKey{key_.k0, static_cast<uint64_t>(now.us)});
+  reader.ends = now + Duration{config_.sse_lifetime.us - config_.sse_lifetime.us / 10 +
+                               static_cast<int64_t>(draw % spread)};
+  reader.last_sent = now;
+  timers_.arm(reader.ends, Timer::Kind::kSseEnd, id.value);
+  timers_.arm(now + config_.sse_heartbeat, Timer::Kind::kHeartbeat, id.value);
+}
+
 void Engine::Impl::open_sse(RequestId id, StreamEntry& stream, const wire::ReadRequest& request,
                             Position from, Instant now) {
   Reader reader;
@@ -175,23 +189,15 @@ void Engine::Impl::open_sse(RequestId id, StreamEntry& stream, const wire::ReadR
   reader.state = Reader::State::kPulling;
   reader.at = from;
   reader.cursor = request.cursor;
-  // Spread over a fifth of the lifetime, so that readers that came together do not return together.
-  const uint64_t spread = static_cast<uint64_t>(config_.sse_lifetime.us) / 5 + 1;
-  const uint64_t draw = siphash13(std::string_view(reinterpret_cast<const char*>(&id), sizeof(id)),
-                                  HashKey{key_.k0, static_cast<uint64_t>(now.us)});
-  reader.ends = now + Duration{config_.sse_lifetime.us - config_.sse_lifetime.us / 10 +
-                               static_cast<int64_t>(draw % spread)};
-  reader.last_sent = now;
   Reader* added = add_reader(id, stream, reader);
   if (added == nullptr) return;
-  timers_.arm(reader.ends, Timer::Kind::kSseEnd, id.value);
-  timers_.arm(now + config_.sse_heartbeat, Timer::Kind::kHeartbeat, id.value);
+  arm_sse(*added, now);
   wire::Response head;
   head.status = 200;
   head.sse = true;
   head.sse_base64 = stream.state.config.kind == wire::ContentKind::kBinary;
   head.cache.kind = wire::CachePolicy::Kind::kNoCache;
-  out->emplace_back(OpenSse{id, std::move(head), from});
+  out->emplace_back(OpenSse{id, std::move(head), from, request.cursor});
   pull(*added, now);
 }
 
@@ -341,6 +347,25 @@ void Engine::Impl::on_reader_ready(RequestId id, Instant now) {
   if (reader == nullptr) return;
   if (reader->state != Reader::State::kPulling && reader->state != Reader::State::kLagging) return;
   pull(*reader, now);
+}
+
+void Engine::Impl::on_reader_back(RequestId id, Incarnation stream_id, Position at,
+                                  std::optional<uint64_t> cursor, bool pulling, Instant now) {
+  StreamEntry* stream = find_by_id(stream_id);
+  const bool readable = stream != nullptr && stream->readable() && at <= stream->state.writer.tail;
+  if (!readable || at < stream->state.earliest || readers_.size() >= config_.live_readers_max) {
+    out->emplace_back(EndSse{id});
+    return;
+  }
+  Reader reader;
+  reader.mode = Reader::Mode::kSse;
+  reader.state = pulling ? Reader::State::kPulling : Reader::State::kParked;
+  reader.greeted = true;
+  reader.at = at;
+  reader.cursor = cursor;
+  Reader* added = add_reader(id, *stream, reader);
+  arm_sse(*added, now);
+  if (!pulling) pull(*added, now);
 }
 
 // --- Waking

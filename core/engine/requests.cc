@@ -54,6 +54,13 @@ StreamEntry* Engine::Impl::find_readable(std::string_view path, Instant now) {
   return stream;
 }
 
+const StreamEntry* Engine::Impl::committed(std::string_view path) const {
+  const auto found = by_path_.find(path);
+  const StreamEntry* stream = found == by_path_.end() ? nullptr : found->second;
+  while (stream != nullptr && !stream->committed()) stream = stream->previous;
+  return stream;
+}
+
 StreamEntry* Engine::Impl::find_by_id(Incarnation id) {
   const auto found = by_id_.find(id.value);
   return found == by_id_.end() ? nullptr : found->second.get();

@@ -25,10 +25,14 @@ void append_etag(std::string& out, const ETag& tag) {
 }
 
 bool if_none_match_matches(std::string_view header, const ETag& tag) {
-  std::string_view left = skip_blanks(header);
-  if (left.substr(0, 1) == "*") return skip_blanks(left.substr(1)).empty();
   std::string current;
   append_etag(current, tag);
+  return if_none_match_names(header, current);
+}
+
+bool if_none_match_names(std::string_view header, std::string_view current) {
+  std::string_view left = skip_blanks(header);
+  if (left.substr(0, 1) == "*") return skip_blanks(left.substr(1)).empty();
   // One list member per turn. What is malformed ends the list: it cannot match anything after it.
   while (!left.empty()) {
     if (left[0] == ',') {  // empty members are allowed (RFC 9110 §5.6.1)

@@ -23,5 +23,7 @@ void append_etag(std::string& out, const ETag& tag);
 
 // If-None-Match (RFC 9110 §13.1.2): "*", or a list of tags compared weakly.
 bool if_none_match_matches(std::string_view header, const ETag& tag);
+// The same for a tag of ours as text.
+bool if_none_match_names(std::string_view header, std::string_view tag);
 
 }  // namespace ds::wire

@@ -2,36 +2,13 @@
 
 #include <time.h>
 
+#include "core/wire/common_headers.h"
 #include "core/wire/errors.h"
 #include "core/wire/text.h"
 
 namespace ds::server {
 
 namespace {
-
-// Header names cannot be listed as "*": it would leave out Authorization, and older browsers read
-// it as a name.
-constexpr std::string_view kStaticHeaders =
-    "Access-Control-Allow-Origin: *\r\n"
-    "Access-Control-Expose-Headers: Stream-Next-Offset, Stream-Earliest-Offset, Stream-Cursor, "
-    "Stream-Up-To-Date, "
-    "Stream-Closed, Stream-TTL, Stream-Expires-At, Stream-Max-Age, Stream-Max-Bytes, "
-    "Stream-Write-Timestamp, "
-    "stream-sse-data-encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, "
-    "Producer-Received-Seq, ETag, Location, Retry-After, X-Request-Id\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "Cross-Origin-Resource-Policy: cross-origin\r\n";
-
-constexpr std::string_view kPreflightHeaders =
-    "Allow: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
-    "Access-Control-Allow-Methods: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
-    "Access-Control-Allow-Headers: Authorization, Content-Type, If-Match, If-None-Match, "
-    "Cache-Control, Last-Event-ID, Stream-Seq, Stream-TTL, Stream-Expires-At, Stream-Max-Age, "
-    "Stream-Max-Bytes, Stream-Closed, "
-    "Stream-Cursor, Stream-Forked-From, Stream-Fork-Offset, Stream-Fork-Sub-Offset, Producer-Id, "
-    "Producer-Epoch, Producer-Seq, X-Request-Id\r\n"
-    "Access-Control-Max-Age: 86400\r\n"
-    "Cache-Control: no-store\r\n";
 
 constexpr std::string_view kNoContentLine = "HTTP/1.1 204 No Content\r\n";
 
@@ -110,7 +87,7 @@ void ResponseWriter::set_time(Instant now) {
   gmtime_r(&unix_time, &parts);
   char date[64];
   const size_t size = strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
-  common_.assign(date, size).append(kStaticHeaders);
+  common_.assign(date, size).append(wire::kCommonHeaders);
 }
 
 void ResponseWriter::append_common(std::string& out, std::string_view request_id, bool close) {
@@ -163,7 +140,7 @@ void ResponseWriter::append_head(std::string& out, const wire::Response& respons
 
 void ResponseWriter::append_preflight(std::string& out, std::string_view request_id, bool close) {
   out += kNoContentLine;
-  out += kPreflightHeaders;
+  out += wire::kPreflightHeaders;
   append_common(out, request_id, close);
 }
 
