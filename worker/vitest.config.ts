@@ -1,14 +1,15 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['tests/**/*.test.ts'],
+    root: join(import.meta.dirname, 'tests'),
+    include: ['**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     pool: 'forks',
-    maxWorkers: 1,
-    reporters: [['default', { summary: false }], '../tests/lib/reporter.ts'],
+    maxWorkers: 2,
+    reporters: [['default', { summary: false }], '../../tests/lib/reporter.ts'],
   },
 })
