@@ -22,7 +22,7 @@ constexpr std::string_view kPartFirst = "p";
 constexpr std::string_view kPartLast = "pg";  // behind every hexadecimal digit
 
 constexpr size_t kFactBytesMax = 1900000;  // of 2 MB that a row may have
-constexpr uint32_t kDroppedAtOnce = 1000;
+constexpr uint32_t kDroppedAtOnce = 5000;
 
 std::string part_key(Position begin) {
   std::string key(kPartFirst);

@@ -89,7 +89,7 @@ void Mover::move(std::string_view path, Incarnation stream) {
     // The stream may be gone by now, and what it had forgotten.
     if (journal_.hot_begin() != moved.begin || journal_.hot_end() < moved.end) return;
     journal_.put_moved(moved);
-    journal_.collect();
+    owes_ = journal_.collect() || owes_;
   });
 }
 

@@ -320,11 +320,12 @@ void StreamObject::checkpoint(const stream::StreamState& state) {
 void StreamObject::trim(const stream::StreamState& state) {
   const stream::Retention& retention = state.config.retention;
   if (!retention.max_age_seconds && !retention.max_bytes && state.earliest == Position{}) return;
-  journal_.drop_parts([&](const Part& part) {
+  const Position dropped = journal_.drop_parts([&](const Part& part) {
     if (stream::needs(state, part.begin, part.end)) return false;
     if (!part.object.empty()) mover_.remove(part.object);
     return true;
   });
+  if (dropped > Position{}) garbage_ = journal_.collect();
   Position earliest = state.earliest;
   journal_.parts([&](const Part& part) {
     const bool beyond = retention.max_bytes && state.writer.tail - part.end >= *retention.max_bytes;
