@@ -58,11 +58,6 @@ class File {
   // Takes space for the first `size` bytes where the file system can, so that a full disk shows
   // itself before anything is written. Says nothing about the contents.
   virtual IoStatus reserve(uint64_t size) = 0;
-  // What the system knows the file by, for sending from it; -1 if it does not.
-  virtual int descriptor() const { return -1; }
-  // Whether the system has the range in memory, as far as that can be told cheaply. If not, reading
-  // it waits for the medium.
-  virtual bool is_cached(uint64_t /*position*/, uint64_t /*size*/) const { return false; }
 };
 
 // One directory, flat. Names have no slashes. `open` may be called from any thread at any time, the

@@ -156,21 +156,6 @@ class PosixFile final : public ports::File {
     return status_of(result);
   }
 
-  int descriptor() const override { return fd_.get(); }
-
-  // One byte of each 64 KiB: the system reads and forgets more than a page at a time.
-  bool is_cached(uint64_t position, uint64_t size) const override {
-    constexpr uint64_t kStep = 64 << 10;
-    for (uint64_t at = 0; at < size; at += kStep) {
-      char byte;
-      const iovec part{&byte, 1};
-      if (::preadv2(fd_.get(), &part, 1, static_cast<off_t>(position + at), RWF_NOWAIT) != 1) {
-        return false;
-      }
-    }
-    return true;
-  }
-
  private:
   static constexpr int kVectorsMax = 256;      // per call; the kernel takes 1024
   static constexpr uint64_t kBlock = 4096;     // alignment that every device accepts

@@ -21,8 +21,6 @@ using Failure = std::optional<SealedReadError>;
 // How often a segment may be merged away between the look into the catalog and the opening of its
 // file before something else must be wrong.
 constexpr int kTriesMax = 5;
-// Less is copied: that is cheaper than a system call more.
-constexpr uint64_t kStoredBytesMin = 64 << 10;
 
 class Reading {
  public:
@@ -41,10 +39,6 @@ class Reading {
         at = chunk_.end;
       }
       if (done_) break;
-    }
-    if (chunk_.stored != nullptr) {
-      (void)files_.buffers().share(std::move(bytes_));  // goes back at once
-      return std::move(chunk_);
     }
     bytes_.resize(used_);
     chunk_.bytes = files_.buffers().share(std::move(bytes_));
@@ -112,10 +106,10 @@ class Reading {
       if (failure) return failure;
       auto head = segment::decode_head(bytes);
       if (!head) return damaged(*source, extent.head_offset, "the head of an extent is damaged");
-      source->head = std::make_shared<const CheckedHead>(std::move(*head));
+      source->head = std::make_shared<const segment::Head>(std::move(*head));
       files_.keep_head(source->segment, extent.head_offset, source->head);
     }
-    const segment::Extent& found = source->head->head.extent;
+    const segment::Extent& found = source->head->extent;
     if (found.stream != extent.stream || found.begin != extent.begin || found.end != extent.end ||
         found.data_offset != extent.data_offset) {
       return damaged(*source, extent.head_offset, "this is not the head that the catalog tells of");
@@ -134,7 +128,7 @@ class Reading {
 
   // Takes messages from the one that ends after `at` to the boundary, `to` or the extent's end.
   Failure take(const Source& source, Position at, Position to) {
-    const std::vector<Block>& blocks = source.head->head.blocks;
+    const std::vector<Block>& blocks = source.head->blocks;
     const auto first =
         std::upper_bound(blocks.begin(), blocks.end(), at,
                          [](Position p, const Block& block) { return p < block.end; });
@@ -164,14 +158,7 @@ class Reading {
       chunk_.newest_ms = message->time_ms;
       done_ = chunk_.end >= boundary_;
     }
-    return can_stay_stored(source, begin) ? refer_to_data(source, wanted, begin)
-                                          : read_data(source, wanted, begin);
-  }
-
-  // Whether the whole answer is one range of this file, and worth a system call of its own.
-  bool can_stay_stored(const Source& source, Position begin) const {
-    return read_.may_stay_stored && source.file->descriptor() >= 0 && begin == chunk_.begin &&
-           (done_ || chunk_.end == read_.pieces.back().to) && chunk_.end - begin >= kStoredBytesMin;
+    return read_data(source, wanted, begin);
   }
 
   void begin_chunk(Position begin) {
@@ -197,42 +184,9 @@ class Reading {
     return std::nullopt;
   }
 
-  // The same bytes as a range of the file. Its blocks are checked now, unless they were before and
-  // the system has kept them in memory since.
-  Failure refer_to_data(const Source& source, std::span<const Block> blocks, Position begin) {
-    blocks = up_to_end(blocks);
-    const uint64_t offset = blocks.front().data_offset;
-    const bool cached = source.file->is_cached(offset, blocks.back().end - blocks.front().begin);
-    const auto first = static_cast<size_t>(blocks.data() - source.head->head.blocks.data());
-    for (size_t i = 0; i < blocks.size(); ++i) {
-      if (source.head->use(first + i) && cached) continue;
-      const Failure failure = check_block(source, blocks[i]);
-      if (failure) return failure;
-      source.head->found_intact(first + i);
-    }
-    chunk_.stored = std::make_shared<const StoredRange>(
-        StoredRange{source.file, source.file->descriptor(), offset + (begin - blocks.front().begin),
-                    chunk_.end - begin});
-    return std::nullopt;
-  }
-
-  Failure check_block(const Source& source, const Block& block) {
-    const uint64_t size = block.end - block.begin;
-    if (bytes_.size() < size) bytes_.resize(size);
-    const Failure failure = read_bytes(source, block.data_offset, bytes_.data(), size);
-    if (failure) return failure;
-    if (segment::data_intact(block, std::string_view(bytes_).substr(0, size))) return std::nullopt;
-    return damaged(source, block.data_offset, "messages are damaged");
-  }
-
-  std::span<const Block> up_to_end(std::span<const Block> blocks) const {
-    while (blocks.back().begin >= chunk_.end) blocks = blocks.first(blocks.size() - 1);
-    return blocks;
-  }
-
   // The bytes from `begin` to where the chunk ends now. Whole blocks are read, to be checked.
   Failure read_data(const Source& source, std::span<const Block> blocks, Position begin) {
-    blocks = up_to_end(blocks);
+    while (blocks.back().begin >= chunk_.end) blocks = blocks.first(blocks.size() - 1);
     const uint64_t offset = blocks.front().data_offset;
     const uint64_t size = blocks.back().end - blocks.front().begin;
     if (bytes_.size() < used_ + size) bytes_.resize(used_ + size);

@@ -2,9 +2,7 @@
 // in the segments (DESIGN §4).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,7 +10,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "core/segment/format.h"
 #include "core/segment/sealed_read.h"
@@ -26,37 +23,18 @@ namespace ds::store {
 std::string segment_name(uint64_t id);
 std::optional<uint64_t> parse_segment_name(std::string_view name);
 
-// The head of an extent, and which of its blocks have been read and found intact. Any thread.
-struct CheckedHead {
-  // How often a block is sent from the system's cache before it is checked again.
-  static constexpr uint8_t kTrustedReads = 255;
-
-  explicit CheckedHead(segment::Head read) : head(std::move(read)), trust(head.blocks.size()) {}
-  // What one read takes from the trust in a block; false: it must be checked.
-  bool use(size_t block) const;
-  void found_intact(size_t block) const {
-    trust[block].store(kTrustedReads, std::memory_order_relaxed);
-  }
-
-  const segment::Head head;
-
- private:
-  mutable std::vector<std::atomic<uint8_t>> trust;
-};
-
 // The open files of segments and the heads read last, shared by all readers. Only so many of each
 // are kept. Any thread.
 class SegmentFiles {
  public:
   static constexpr size_t kOpenFilesMax = 128;
-  // Of the heads that are kept: their number, their blocks together (some 4 MB), and how many bytes
-  // of messages make one worth keeping. Whoever reads a large extent front to back asks for its
-  // head again and again.
-  static constexpr size_t kHeadsMax = 4096;
+  // Of the heads that are kept: their number, their blocks together (some 4 MB), and what makes one
+  // worth keeping. Whoever reads a large extent front to back asks for its head again and again.
+  static constexpr size_t kHeadsMax = 64;
   static constexpr size_t kHeadBlocksMax = 64 << 10;
-  static constexpr uint64_t kHeadDataBytesMin = segment::kBlockBytes;
+  static constexpr size_t kHeadBlocksMin = 8;
 
-  using HeadPtr = std::shared_ptr<const CheckedHead>;
+  using HeadPtr = std::shared_ptr<const segment::Head>;
 
   // Borrows `directory` for its whole life.
   explicit SegmentFiles(ports::Directory& directory) : directory_(directory) {}
@@ -78,21 +56,18 @@ class SegmentFiles {
     std::shared_ptr<ports::File> file;
     uint64_t last_use = 0;
   };
-  using HeadKey = std::pair<uint64_t, uint64_t>;  // segment, offset
   struct KeptHead {
-    HeadKey key;
     HeadPtr head;
+    uint64_t last_use = 0;
   };
-  using KeptHeads = std::list<KeptHead>;
-  void drop_head(KeptHeads::iterator kept);
+  using HeadKey = std::pair<uint64_t, uint64_t>;  // segment, offset
 
   ports::Directory& directory_;
   const std::shared_ptr<BufferPool> buffers_ = std::make_shared<BufferPool>();
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<uint64_t, Entry> entries_;
-  KeptHeads heads_;  // the one used last first
-  std::map<HeadKey, KeptHeads::iterator> heads_by_key_;
+  std::map<HeadKey, KeptHead> heads_;
   size_t head_blocks_ = 0;  // of heads_
   uint64_t uses_ = 0;
   uint64_t forgotten_ = 0;  // calls of forget()

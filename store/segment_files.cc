@@ -69,48 +69,34 @@ void SegmentFiles::forget(uint64_t id) {
   const std::lock_guard lock(mutex_);
   ++forgotten_;
   entries_.erase(id);
-  const auto first = heads_by_key_.lower_bound({id, 0});
-  const auto last = heads_by_key_.upper_bound({id, UINT64_MAX});
-  for (auto kept = first; kept != last;) drop_head((kept++)->second);
+  const auto first = heads_.lower_bound({id, 0});
+  const auto last = heads_.upper_bound({id, UINT64_MAX});
+  for (auto kept = first; kept != last; ++kept) head_blocks_ -= kept->second.head->blocks.size();
+  heads_.erase(first, last);
 }
 
 SegmentFiles::HeadPtr SegmentFiles::head(uint64_t id, uint64_t head_offset) {
   const std::lock_guard lock(mutex_);
-  const auto found = heads_by_key_.find({id, head_offset});
-  if (found == heads_by_key_.end()) return nullptr;
-  heads_.splice(heads_.begin(), heads_, found->second);
-  return found->second->head;
+  const auto found = heads_.find({id, head_offset});
+  if (found == heads_.end()) return nullptr;
+  found->second.last_use = ++uses_;
+  return found->second.head;
 }
 
 void SegmentFiles::keep_head(uint64_t id, uint64_t head_offset, HeadPtr head) {
-  const segment::Extent& extent = head->head.extent;
-  if (extent.end - extent.begin < kHeadDataBytesMin) return;
+  const size_t blocks = head->blocks.size();
+  if (blocks < kHeadBlocksMin) return;
   const std::lock_guard lock(mutex_);
-  const HeadKey key{id, head_offset};
-  if (heads_by_key_.contains(key)) return;
-  head_blocks_ += head->head.blocks.size();
-  heads_.push_front({key, std::move(head)});
-  heads_by_key_.emplace(key, heads_.begin());
+  const auto [entry, added] = heads_.try_emplace({id, head_offset});
+  entry->second.last_use = ++uses_;
+  if (!added) return;
+  entry->second.head = std::move(head);
+  head_blocks_ += blocks;
   while (heads_.size() > 1 && (head_blocks_ > kHeadBlocksMax || heads_.size() > kHeadsMax)) {
-    drop_head(std::prev(heads_.end()));
+    const auto dropped = oldest(heads_);
+    head_blocks_ -= dropped->second.head->blocks.size();
+    heads_.erase(dropped);
   }
-}
-
-void SegmentFiles::drop_head(KeptHeads::iterator kept) {
-  head_blocks_ -= kept->head->head.blocks.size();
-  heads_by_key_.erase(kept->key);
-  heads_.erase(kept);
-}
-
-bool CheckedHead::use(size_t block) const {
-  uint8_t left = trust[block].load(std::memory_order_relaxed);
-  while (left > 0) {
-    if (trust[block].compare_exchange_weak(left, static_cast<uint8_t>(left - 1),
-                                           std::memory_order_relaxed)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace ds::store

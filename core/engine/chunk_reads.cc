@@ -51,11 +51,8 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
     }
     if (at < state.index.begin()) {
       read.part_ends.clear();
-      const bool is_answer =
-          read.kind == ChunkRead::Kind::kCatchUp || read.kind == ChunkRead::Kind::kLongPoll;
       out->emplace_back(ReadSealed{
-          id,
-          {stream::sealed_pieces(state, at), config_.max_chunk_bytes, read.boundary, is_answer}});
+          id, {stream::sealed_pieces(state, at), config_.max_chunk_bytes, read.boundary}});
       return;
     }
     read.part = read.boundary == Position{} ? stream::plan_read(state, at, config_.max_chunk_bytes)
@@ -65,10 +62,7 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
       read.part_ends.push_back(state.index.at(i).end);
     }
     if (std::optional<std::vector<Slice>> slices = find_slices(state, read.part)) {
-      wire::BodyParts parts;
-      parts.reserve(slices->size());
-      for (Slice& slice : *slices) parts.emplace_back(std::move(slice));
-      take_part(read, std::move(parts));
+      take_part(read, std::move(*slices));
       continue;
     }
     Load action;
@@ -86,7 +80,7 @@ void Engine::Impl::continue_read(uint64_t id, StreamEntry& stream, Instant now) 
   }
 }
 
-void Engine::Impl::take_part(ChunkRead& read, wire::BodyParts parts) {
+void Engine::Impl::take_part(ChunkRead& read, std::vector<Slice> slices) {
   if (!read.begun) {
     read.begun = true;
     read.begin = read.part.begin;
@@ -97,7 +91,7 @@ void Engine::Impl::take_part(ChunkRead& read, wire::BodyParts parts) {
   read.end = read.part.end;
   read.newest_ms = read.part.newest_ms;
   read.ends.insert(read.ends.end(), read.part_ends.begin(), read.part_ends.end());
-  for (wire::BodyPart& part : parts) read.parts.push_back(std::move(part));
+  for (Slice& slice : slices) read.parts.push_back(std::move(slice));
 }
 
 void Engine::Impl::on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes bytes,
@@ -105,7 +99,9 @@ void Engine::Impl::on_loaded(uint64_t load_id, LoadOutcome outcome, SharedBytes 
   const auto found = reads_.find(load_id);
   DS_ASSERT(found != reads_.end());
   if (outcome == LoadOutcome::kDone) {
-    take_part(found->second, {std::move(bytes)});
+    std::vector<Slice> slices;
+    slices.emplace_back(std::move(bytes));
+    take_part(found->second, std::move(slices));
   }
   go_on(load_id, outcome, now);
 }
@@ -121,13 +117,9 @@ void Engine::Impl::on_sealed_read(uint64_t load_id, LoadOutcome outcome, segment
     read.part.end = chunk.end;
     read.part.newest_ms = chunk.newest_ms;
     read.part_ends = std::move(chunk.ends);
-    wire::BodyParts parts;
-    if (chunk.bytes != nullptr) {
-      parts.emplace_back(std::move(chunk.bytes));
-    } else {
-      parts.emplace_back(std::move(chunk.stored));
-    }
-    take_part(read, std::move(parts));
+    std::vector<Slice> slices;
+    slices.emplace_back(std::move(chunk.bytes));
+    take_part(read, std::move(slices));
   }
   go_on(load_id, outcome, now);
 }
@@ -241,9 +233,9 @@ Engine::Impl::Step Engine::Impl::chunk_step(const StreamEntry& stream, const Chu
   std::string joined;
   std::string_view bytes;
   if (read.parts.size() == 1) {
-    bytes = read.parts.front().slice.bytes;
+    bytes = read.parts.front().bytes;
   } else {
-    for (const wire::BodyPart& part : read.parts) joined.append(part.slice.bytes);
+    for (const Slice& part : read.parts) joined.append(part.bytes);
     bytes = joined;
   }
   return make_step(stream, read.begin, read.end, bytes, [&read] { return read.ends; });

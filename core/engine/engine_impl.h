@@ -195,9 +195,10 @@ class Engine::Impl {
   std::optional<std::string> copy_bytes(const stream::StreamState& state,
                                         const stream::ReadPlan& plan);
   // The body of an answer, framed for the content type.
-  std::optional<wire::BodyParts> find_body(const stream::StreamState& state,
-                                           const stream::ReadPlan& plan);
-  static wire::BodyParts framed_body(const stream::StreamState& state, wire::BodyParts parts);
+  std::optional<std::vector<Slice>> find_body(const stream::StreamState& state,
+                                              const stream::ReadPlan& plan);
+  static std::vector<Slice> framed_body(const stream::StreamState& state,
+                                        std::vector<Slice> slices);
 
   // --- Reads from disk (chunk_reads.cc)
   // ---------------------------------------------------------------------------
@@ -219,7 +220,7 @@ class Engine::Impl {
     Position boundary;  // 0: not known yet
     uint64_t newest_ms = 0;
     std::vector<Position> ends;  // of its messages
-    wire::BodyParts parts;
+    std::vector<Slice> parts;
     // The part on its way.
     stream::ReadPlan part;
     std::vector<Position> part_ends;
@@ -231,7 +232,7 @@ class Engine::Impl {
                                      Instant now);
   void continue_read(uint64_t id, StreamEntry& stream, Instant now);
   void go_on(uint64_t id, LoadOutcome outcome, Instant now);
-  void take_part(ChunkRead& read, wire::BodyParts parts);
+  void take_part(ChunkRead& read, std::vector<Slice> slices);
   ChunkRead take_read(uint64_t id, StreamEntry* stream);
   Reader* waiting_reader(uint64_t id, const ChunkRead& read);
   void fail_read(uint64_t id, StreamEntry* stream, wire::ErrorCode code);

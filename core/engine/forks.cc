@@ -303,8 +303,8 @@ void Engine::Impl::pin_after_read(ChunkRead read, Instant now) {
     make_pin(*source, std::move(request), read.from, read.from, now);
     return;
   }
-  pin_inside(std::move(request), *source, read.begin, read.ends.front(),
-             read.parts.front().slice.bytes, now);
+  pin_inside(std::move(request), *source, read.begin, read.ends.front(), read.parts.front().bytes,
+             now);
 }
 
 void Engine::Impl::pin_inside(PinRequest request, StreamEntry& source, Position begin, Position end,

@@ -112,7 +112,7 @@ void Engine::Impl::poll_with_data(RequestId id, StreamEntry& stream, Position fr
   const StreamState& state = stream.state;
   if (from >= state.index.begin()) {
     const ReadPlan plan = stream::plan_read(state, from, config_.max_chunk_bytes);
-    if (std::optional<wire::BodyParts> body = find_body(state, plan)) {
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
       stats_.cache_hits++;
       wire::Response response = read_head(stream, plan, names_place, now);
       response.cursor = wire::cursor_at(now, cursor);
@@ -135,7 +135,7 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
   // Nearly always all of them stand at one place: its body is made once and shared.
   Position shared_at;
   ReadPlan plan;
-  std::optional<wire::BodyParts> body;
+  std::optional<std::vector<Slice>> body;
   bool made = false;
   for (Reader* reader : polls) {
     const RequestId id = reader->id;

@@ -187,10 +187,10 @@ TEST_F(LongPolls, ManyShareOneBody) {
   for (int i = 0; i < 100; ++i) waiting.push_back(host.send(poll("p/s", tail)));
   EXPECT_EQ(host.engine().stats().parked_long_polls, 100u);
   host.ask(post("p/s", "two"));
-  const Slice& first = host.answer(waiting[0])->body.at(0).slice;
+  const Slice& first = host.answer(waiting[0])->body.at(0);
   for (const uint64_t id : waiting) {
     EXPECT_EQ(host.body(id), "two");
-    EXPECT_EQ(host.answer(id)->body.at(0).slice.owner, first.owner);
+    EXPECT_EQ(host.answer(id)->body.at(0).owner, first.owner);
   }
 }
 

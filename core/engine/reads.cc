@@ -135,7 +135,7 @@ void Engine::Impl::catch_up(RequestId id, StreamEntry& stream, const wire::ReadR
       respond(id, not_modified(response));
       return;
     }
-    if (std::optional<wire::BodyParts> body = find_body(state, plan)) {
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
       stats_.cache_hits++;
       response.body = std::move(*body);
       respond(id, std::move(response));
@@ -177,11 +177,11 @@ std::optional<std::string> Engine::Impl::copy_bytes(const StreamState& state,
   return bytes;
 }
 
-std::optional<wire::BodyParts> Engine::Impl::find_body(const StreamState& state,
-                                                       const ReadPlan& plan) {
+std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& state,
+                                                          const ReadPlan& plan) {
   const bool json = state.config.kind == wire::ContentKind::kJson;
   if (plan.bytes() == 0) {
-    wire::BodyParts empty;
+    std::vector<Slice> empty;
     if (json) empty.push_back(Slice::of_static("[]"));
     return empty;
   }
@@ -200,25 +200,22 @@ std::optional<wire::BodyParts> Engine::Impl::find_body(const StreamState& state,
       begin = message.end;
     }
     if (json) body.back() = ']';  // the last message's comma
-    wire::BodyParts one;
+    std::vector<Slice> one;
     one.emplace_back(share(std::move(body)));
     return one;
   }
   std::optional<std::vector<Slice>> slices = find_slices(state, plan);
   if (!slices) return std::nullopt;
-  wire::BodyParts body;
-  body.reserve(slices->size() + 2);
-  for (Slice& slice : *slices) body.emplace_back(std::move(slice));
-  return framed_body(state, std::move(body));
+  return framed_body(state, std::move(*slices));
 }
 
 // The stored bytes as a body: JSON messages become an array, without the last comma.
-wire::BodyParts Engine::Impl::framed_body(const StreamState& state, wire::BodyParts parts) {
-  if (state.config.kind != wire::ContentKind::kJson) return parts;
-  parts.insert(parts.begin(), Slice::of_static("["));
-  if (parts.size() > 1) parts.back().remove_last_byte();
-  parts.push_back(Slice::of_static("]"));
-  return parts;
+std::vector<Slice> Engine::Impl::framed_body(const StreamState& state, std::vector<Slice> slices) {
+  if (state.config.kind != wire::ContentKind::kJson) return slices;
+  slices.insert(slices.begin(), Slice::of_static("["));
+  if (slices.size() > 1) slices.back().bytes.remove_suffix(1);
+  slices.push_back(Slice::of_static("]"));
+  return slices;
 }
 
 }  // namespace ds::engine

@@ -269,7 +269,7 @@ TEST_F(Reads, LargeBodiesAreSharedNotCopied) {
   const wire::Response one = big.ask(get("p/s"));
   const wire::Response two = big.ask(get("p/s"));
   ASSERT_EQ(one.body.size(), 2u);
-  EXPECT_EQ(one.body[0].slice.bytes.data(), two.body[0].slice.bytes.data());
+  EXPECT_EQ(one.body[0].bytes.data(), two.body[0].bytes.data());
   EXPECT_EQ(body_of(one), std::string(100000, 'a') + std::string(100000, 'b'));
   big.ask(put("p/j", "application/json", "\"" + std::string(100000, 'c') + "\""));
   EXPECT_EQ(big.read("p/j"), "[\"" + std::string(100000, 'c') + "\"]");

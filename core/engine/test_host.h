@@ -115,7 +115,7 @@ inline std::string text(Offset offset) {
 
 inline std::string body_of(const wire::Response& response) {
   std::string out;
-  for (const wire::BodyPart& part : response.body) out += part.slice.bytes;
+  for (const Slice& slice : response.body) out += slice.bytes;
   return out;
 }
 

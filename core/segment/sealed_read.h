@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/base/slice.h"
-#include "core/base/stored_range.h"
 #include "core/base/types.h"
 
 namespace ds::segment {
@@ -27,8 +26,6 @@ struct SealedRead {
   // 0: the next multiple of max_chunk_bytes after the place where the answer begins (the convergent
   // boundary); otherwise as given, for an answer that has begun already.
   Position boundary;
-  // The bytes may be answered as a range of a file.
-  bool may_stay_stored = false;
 };
 
 struct SealedChunk {
@@ -36,8 +33,7 @@ struct SealedChunk {
   Position end;
   uint64_t newest_ms = 0;      // of its last message
   std::vector<Position> ends;  // of its messages
-  SharedBytes bytes;           // end - begin of them; or, if null,
-  StoredBytes stored;          // where they are
+  SharedBytes bytes;           // end - begin of them
 };
 
 // The first message end that may end a chunk which begins at `begin`.

@@ -116,16 +116,6 @@ void append_headers(std::string& out, const Response& response) {
   if (response.allow_stream_methods) out += "Allow: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n";
 }
 
-void BodyPart::remove_last_byte() {
-  if (stored == nullptr) {
-    slice.bytes.remove_suffix(1);
-    return;
-  }
-  StoredRange shorter = *stored;
-  shorter.bytes--;
-  stored = std::make_shared<const StoredRange>(std::move(shorter));
-}
-
 void append_error_body(std::string& out, ErrorCode code) {
   const ErrorInfo& info = error_info(code);
   out += "{\"code\":\"";

@@ -5,11 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/base/slice.h"
-#include "core/base/stored_range.h"
 #include "core/base/types.h"
 #include "core/wire/errors.h"
 #include "core/wire/etag.h"
@@ -27,21 +25,6 @@ struct CachePolicy {
   uint32_t max_age_seconds = 0;
   uint32_t stale_while_revalidate_seconds = 0;  // 0: left out
 };
-
-// Some bytes of a body: in memory or, if `stored` is set, in a file.
-struct BodyPart {
-  Slice slice;
-  StoredBytes stored;
-
-  BodyPart(Slice in_memory) : slice(std::move(in_memory)) {}
-  BodyPart(SharedBytes in_memory) : slice(std::move(in_memory)) {}
-  BodyPart(StoredBytes in_file) : stored(std::move(in_file)) {}
-  uint64_t bytes() const { return stored != nullptr ? stored->bytes : slice.bytes.size(); }
-  // REQUIRES: bytes() > 0.
-  void remove_last_byte();
-};
-
-using BodyParts = std::vector<BodyPart>;
 
 struct Response {
   uint16_t status = 0;
@@ -70,11 +53,11 @@ struct Response {
   Slice content_type;                           // Content-Type; empty: left out
   std::string location;                         // Location; empty: left out
   // The body, in order. Copied or sent in place as the host sees fit.
-  BodyParts body;
+  std::vector<Slice> body;
 
   uint64_t body_bytes() const {
     uint64_t total = 0;
-    for (const BodyPart& part : body) total += part.bytes();
+    for (const Slice& slice : body) total += slice.bytes.size();
     return total;
   }
 };

@@ -84,13 +84,7 @@ void Connection::emit(InFlight& request, const wire::Response& response, std::st
   const bool with_body = !request.head_only && response.error == wire::ErrorCode::kNone &&
                          response.status != 204 && response.status != 304;
   if (with_body) {
-    for (const wire::BodyPart& part : response.body) {
-      if (part.stored != nullptr) {
-        out_.append_stored(part.stored);
-      } else {
-        out_.append(part.slice);
-      }
-    }
+    for (const Slice& slice : response.body) out_.append(slice);
   }
   finish_request(request, response.status, with_body ? response.body_bytes() : 0);
 }

@@ -1,6 +1,5 @@
 #include "server/http/output_queue.h"
 
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -45,7 +44,7 @@ void OutputQueue::end_text() {
   const size_t added = text_.size() - text_mark_;
   if (added == 0) return;
   bytes_ += added;
-  if (!pieces_.empty() && first_ < pieces_.size() && pieces_.back().is_text()) {
+  if (!pieces_.empty() && first_ < pieces_.size() && pieces_.back().data == nullptr) {
     pieces_.back().size += added;
   } else {
     pieces_.push_back({nullptr, nullptr, added});
@@ -66,53 +65,29 @@ void OutputQueue::append_shared(Slice slice) {
   pieces_.push_back({std::move(slice.owner), slice.bytes.data(), slice.bytes.size()});
 }
 
-void OutputQueue::append_stored(StoredBytes range) {
-  if (range->bytes == 0) return;
-  bytes_ += range->bytes;
-  const size_t size = range->bytes;
-  pieces_.push_back({nullptr, nullptr, size, false, std::move(range)});
-}
-
-// What is before the next range of a file, as much as one call takes.
-ssize_t OutputQueue::send_memory(int socket, size_t* offered) {
-  iovec parts[kPartsMax];
-  size_t count = 0;
-  size_t text_at = text_begin_;
-  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-  for (size_t i = first_; i < pieces_.size() && count < kPartsMax; ++i) {
-    const Piece& piece = pieces_[i];
-    if (piece.stored != nullptr) {
-      flags |= MSG_MORE;
-      break;
-    }
-    const char* data = piece.is_text() ? text_.data() + text_at : piece.data;
-    if (piece.is_text()) text_at += piece.size;
-    parts[count++] = {const_cast<char*>(data), piece.size};
-    *offered += piece.size;
-  }
-  if (count == 1) return ::send(socket, parts[0].iov_base, parts[0].iov_len, flags);
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = count;
-  return ::sendmsg(socket, &message, flags);
-}
-
-ssize_t OutputQueue::send_stored(int socket, const Piece& piece) {
-  const StoredRange& range = *piece.stored;
-  auto at = static_cast<off_t>(range.offset + (range.bytes - piece.size));
-  const ssize_t sent = ::sendfile(socket, range.descriptor, &at, piece.size);
-  if (sent != 0) return sent;
-  errno = EIO;  // the file has become shorter
-  return -1;
-}
-
 OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
   *progress = false;
   while (bytes_ > 0) {
-    const Piece& next = pieces_[first_];
-    const bool stored = next.stored != nullptr;
+    iovec parts[kPartsMax];
+    size_t count = 0;
     size_t offered = 0;
-    const ssize_t sent = stored ? send_stored(socket, next) : send_memory(socket, &offered);
+    size_t text_at = text_begin_;
+    for (size_t i = first_; i < pieces_.size() && count < kPartsMax; ++i) {
+      const Piece& piece = pieces_[i];
+      const char* data = piece.data != nullptr ? piece.data : text_.data() + text_at;
+      if (piece.data == nullptr) text_at += piece.size;
+      parts[count++] = {const_cast<char*>(data), piece.size};
+      offered += piece.size;
+    }
+    ssize_t sent = 0;
+    if (count == 1) {
+      sent = ::send(socket, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = count;
+      sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     if (sent < 0) {
       if (errno == EINTR) continue;
       return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? Sent::kBlocked
@@ -120,8 +95,7 @@ OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
     }
     *progress = true;
     consume(static_cast<size_t>(sent));
-    // A file may be sent in parts though the socket would take more.
-    if (!stored && static_cast<size_t>(sent) < offered) return Sent::kBlocked;
+    if (static_cast<size_t>(sent) < offered) return Sent::kBlocked;
   }
   clear();
   return Sent::kAll;
@@ -133,9 +107,9 @@ void OutputQueue::consume(size_t bytes) {
   while (bytes > 0) {
     Piece& piece = pieces_[first_];
     const size_t taken = std::min(bytes, piece.size);
-    if (piece.is_text()) {
+    if (piece.data == nullptr) {
       text_begin_ += taken;
-    } else if (piece.stored == nullptr) {
+    } else {
       piece.data += taken;
     }
     piece.size -= taken;
@@ -160,7 +134,6 @@ void OutputQueue::finish(Piece& piece) {
   if (piece.held) memory_.drop(piece.owner);
   piece.held = false;
   piece.owner.reset();
-  piece.stored.reset();
 }
 
 void OutputQueue::hold() {

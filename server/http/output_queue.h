@@ -1,11 +1,9 @@
-// What a connection still has to send, in order: copied text, shared slices and ranges of files,
-// written with gathered, non-blocking writes and with sendfile.
+// What a connection still has to send, in order: copied text and shared slices, written with
+// gathered, non-blocking writes.
 //
 // An empty queue holds no memory: its text buffer comes from and goes back to the loop's pool. What
 // a queue cannot send at once counts as answer memory.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
@@ -13,7 +11,6 @@
 #include <vector>
 
 #include "core/base/slice.h"
-#include "core/base/stored_range.h"
 #include "server/http/answer_memory.h"
 
 namespace ds::server {
@@ -51,13 +48,9 @@ class OutputQueue {
   // By reference, or copied if it is small.
   void append(const Slice& slice);
   void append_shared(Slice slice);
-  // Keeps the file open until it has been sent. If it turns out to be shorter, or cannot be read,
-  // send() answers kBroken: the peer must not take less for the whole.
-  void append_stored(StoredBytes range);
 
   enum class [[nodiscard]] Sent : uint8_t{kAll, kBlocked, kBroken};
-  // Writes what the socket, which is non-blocking, takes. `*progress` tells whether that was
-  // anything.
+  // Writes what the socket takes. `*progress` tells whether that was anything.
   Sent send(int socket, bool* progress);
 
   // What is queued now will have to wait: charges for it, until it has been sent or cleared.
@@ -66,18 +59,13 @@ class OutputQueue {
   void clear();
 
  private:
-  // Text pieces have neither data nor a file: they are the next `size` bytes of text_.
+  // Text pieces have no data: they are the next `size` bytes of text_.
   struct Piece {
     SharedBytes owner;
     const char* data;
     size_t size;
     bool held = false;
-    StoredBytes stored = nullptr;  // its last `size` bytes are still to be sent
-
-    bool is_text() const { return data == nullptr && stored == nullptr; }
   };
-  ssize_t send_stored(int socket, const Piece& piece);
-  ssize_t send_memory(int socket, size_t* offered);
   void consume(size_t bytes);
   void finish(Piece& piece);
 

@@ -578,7 +578,7 @@ void Oracle::judge_exact(const Sent& sent, const wire::Response& response) {
 
 std::string Oracle::stored(const wire::Response& response) const {
   std::string body;
-  for (const wire::BodyPart& part : response.body) body += part.slice.bytes;
+  for (const Slice& slice : response.body) body += slice.bytes;
   if (model_.kind() != Kind::kJson || body.empty()) return body;
   require(body.front() == '[' && body.back() == ']', "a JSON body that is no array");
   const std::string inner = body.substr(1, body.size() - 2);

@@ -28,7 +28,7 @@ std::string facts_of(const wire::Response& response) {
   plain.cache = {};
   std::string text = std::to_string(response.status) + "\n";
   wire::append_headers(text, plain);
-  for (const wire::BodyPart& part : response.body) text += part.slice.bytes;
+  for (const Slice& slice : response.body) text += slice.bytes;
   return text;
 }
 

@@ -46,7 +46,7 @@ std::string lines_of(std::string_view frame, const std::string& prefix) {
 
 std::string body_of(const wire::Response& response) {
   std::string body;
-  for (const wire::BodyPart& part : response.body) body += part.slice.bytes;
+  for (const Slice& slice : response.body) body += slice.bytes;
   return body;
 }
 
