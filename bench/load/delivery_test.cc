@@ -56,6 +56,35 @@ TEST_F(DeliveryTest, LatencyIsFromWhenTheAppendWasDueAndOnlyWhileCounting) {
   EXPECT_EQ(all_.latency.max(), 200);
 }
 
+TEST_F(DeliveryTest, AppendsOfOneRoundMayArriveInAnyOrder) {
+  all_.round = 3;
+  take(body(2, 0) + body(0, 0) + body(1, 0) + body(4, 0) + body(3, 0) + body(5, 0), 11, 1);
+  EXPECT_EQ(all_.wrong.total(), 0u) << all_.wrong.first();
+  EXPECT_EQ(all_.count, 6u);
+}
+
+TEST_F(DeliveryTest, OnlyOnceAndNotBeforeTheirRound) {
+  all_.round = 3;
+  take(body(2, 0) + body(2, 0), 500, 1);
+  EXPECT_EQ(all_.wrong.total(), 1u);
+  reader_ = MarkReader();
+  take(body(0, 0) + body(3, 0), 500, 1);
+  EXPECT_EQ(all_.wrong.total(), 2u);
+}
+
+TEST_F(DeliveryTest, TheListenerIsToldOfTheAwaitedDelivery) {
+  struct Listener : DeliveryListener {
+    void on_delivered(int64_t now) override { told.push_back(now); }
+    std::vector<int64_t> told;
+  } listener;
+  all_.listener = &listener;
+  all_.awaited = 2;
+  take(body(0, 0), 500, 10);
+  EXPECT_TRUE(listener.told.empty());
+  take(body(1, 0) + body(2, 0), 500, 20);
+  EXPECT_EQ(listener.told, std::vector<int64_t>{20});
+}
+
 TEST_F(DeliveryTest, LostDoubledSwappedAndDamagedAppendsAreWrong) {
   take(body(0, 0) + body(2, 0), 500, 1);  // 1 is lost
   EXPECT_EQ(all_.wrong.total(), 1u);

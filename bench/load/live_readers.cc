@@ -11,8 +11,10 @@ void LiveReaders::render(uint32_t reader, std::string_view offset, std::string_v
   for (char* p = digits + kStreamDigits; p != digits; stream /= 10) {
     *--p = static_cast<char>('0' + stream % 10);
   }
-  request.assign("GET ").append(streams_.path_prefix()).append(digits, kStreamDigits);
-  request.append("?offset=").append(offset).append(more).append(" HTTP/1.1\r\n");
+  request.assign("GET ").append(streams_.read_prefix()).append(digits, kStreamDigits);
+  if (!streams_.plain()) request.append("?offset=").append(offset).append(more);
+  request.append(" HTTP/1.1\r\n");
+  if (streams_.plain()) request.append("Accept: text/event-stream\r\n");
   request.append(streams_.host_header()).append("\r\n");
 }
 
@@ -65,10 +67,10 @@ void LongPollReaders::on_end(Connection& connection, Connection::End why) {
 
 void SseReaders::start(uint32_t readers) {
   Connection::Owner& owner = *this;
-  readers_.resize(readers);
   for (uint32_t i = 0; i < readers; ++i) {
-    readers_[i].connection = std::make_unique<Connection>(loop_, endpoint_, owner, i);
-    connect(readers_[i]);
+    Reader& reader = readers_.emplace_back(streams_.plain());
+    reader.connection = std::make_unique<Connection>(loop_, endpoint_, owner, i);
+    connect(reader);
   }
 }
 
@@ -80,8 +82,14 @@ void SseReaders::connect(Reader& reader) {
 }
 
 void SseReaders::on_head(Connection& connection) {
-  if (check_status(connection.head(), 200, deliveries_.wrong)) return;
-  readers_[connection.id()].given_up = true;
+  Reader& reader = readers_[connection.id()];
+  if (!check_status(connection.head(), 200, deliveries_.wrong)) {
+    reader.given_up = true;
+  } else if (streams_.plain()) {
+    // There is no control event to wait for.
+    if (!reader.ready) ++ready_;
+    reader.ready = true;
+  }
 }
 
 void SseReaders::on_body(Connection& connection, std::string_view bytes) {

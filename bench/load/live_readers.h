@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,12 +75,13 @@ class SseReaders final : public LiveReaders, private Connection::Owner {
  public:
   using LiveReaders::LiveReaders;
   void start(uint32_t readers) override;
-  // Readers that have had their first control event.
+  // Readers that have had their first control event, or, of a plain server, the response's head.
   uint32_t ready() const override { return ready_; }
   uint64_t received(uint32_t reader) const override { return readers_[reader].marks.next_number(); }
 
  private:
   struct Reader {
+    explicit Reader(bool nameless_events) : events(nameless_events) {}
     std::unique_ptr<Connection> connection;
     SseParser events;
     MarkReader marks;
@@ -93,7 +95,7 @@ class SseReaders final : public LiveReaders, private Connection::Owner {
   void on_response(Connection&, int64_t now) override;
   void on_end(Connection&, Connection::End why) override;
 
-  std::vector<Reader> readers_;
+  std::deque<Reader> readers_;
   uint32_t ready_ = 0;
   std::string request_;
 };

@@ -41,6 +41,7 @@ class LiveWriter : private Connection::Owner, private TimerHandler {
   EventLoop& loop_;
   Connection connection_;
   MarkedAppend append_;
+  const bool plain_;
   const double rate_;
   std::vector<uint64_t> answered_;
   uint64_t number_ = 0;  // appends sent, over all streams

@@ -24,6 +24,8 @@ ds::bench::Result run(const ds::bench::Options& options) {
   if (options.scenario == "longpoll") return ds::bench::run_longpoll(options);
   if (options.scenario == "sse-fanout") return ds::bench::run_sse_fanout(options);
   if (options.scenario == "idle-sse") return ds::bench::run_idle_sse(options);
+  if (options.scenario == "redis-xadd") return ds::bench::run_redis_xadd(options);
+  if (options.scenario == "nats-publish") return ds::bench::run_nats_publish(options);
   ds::bench::fail("no such scenario");
 }
 

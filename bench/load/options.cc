@@ -14,6 +14,8 @@ namespace {
 void add_common(CLI::App& app, Options& o) {
   app.add_option("--url", o.url, "The server, as http://host:port")->capture_default_str();
   app.add_option("--base", o.base, "Path under which streams are made")->capture_default_str();
+  app.add_option("--read-base", o.read_base, "Path of live readers, where it is another");
+  app.add_flag("--plain", o.plain, "The server speaks HTTP, but not the protocol: fewer checks");
   app.add_option("--run", o.run, "First part of every stream's name (default: a new one)");
   app.add_option("--content-type", o.content_type, "Content type of the streams");
   app.add_option("--warmup", o.warmup_seconds, "Seconds of load before measuring")
@@ -69,6 +71,9 @@ void add_scenarios(CLI::App& app, Options& o) {
   add_connections(append, o);
   add_body(append, o);
   add_rate(append, o, open_loop);
+  append->add_option("--batch", o.batch, "JSON: a body is an array of so many strings")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 100'000u));
   append->add_flag("--producers", o.producers, "Every connection is an idempotent producer");
   append->add_flag("--verify", o.verify, "Read everything back at the end and compare its length");
 
@@ -97,6 +102,19 @@ void add_scenarios(CLI::App& app, Options& o) {
     add_rate(live, o, pace);
   }
 
+  fanout
+      ->add_option("--in-flight", o.in_flight,
+                   "So many appends at once, and the next when all readers have all of them")
+      ->check(CLI::Range(1u, kInFlightMax));
+
+  CLI::App* redis = app.add_subcommand("redis-xadd", "XADD to keys of a Redis server");
+  CLI::App* nats = app.add_subcommand("nats-publish", "Acknowledged publishing to NATS JetStream");
+  for (CLI::App* other : {redis, nats}) {
+    add_streams(other, o);
+    add_connections(other, o);
+    add_body(other, o);
+  }
+
   CLI::App* idle = app.add_subcommand("idle-sse", "Memory of SSE readers that wait for nothing");
   add_streams(idle, o);
   add_readers(idle, o);
@@ -108,15 +126,21 @@ std::string new_run() {
 }
 
 void complete(Options& o) {
-  const bool live = o.scenario != "append" && o.scenario != "read";
+  const bool live =
+      o.scenario == "longpoll" || o.scenario == "sse-fanout" || o.scenario == "idle-sse";
   if (o.run.empty()) o.run = new_run();
   // Text goes through SSE as it is; anything else would be measured with its base64.
   if (o.content_type.empty()) o.content_type = live ? "text/plain" : "application/octet-stream";
   if (o.base.empty() || o.base.front() != '/') fail("--base must begin with /");
+  if (o.read_base.empty()) o.read_base = o.base;
   while (o.base.back() == '/') o.base.pop_back();
   const bool json = o.content_type.substr(0, 16) == "application/json";
   if (json && (live || o.scenario == "read" || o.verify)) {
     fail("JSON streams only with append, and without --verify: reads return them re-framed");
+  }
+  if (o.batch > 1 && !json) fail("--batch is for --content-type application/json");
+  if (o.in_flight > 0 && (o.rate > 0 || o.streams > 1)) {
+    fail("--in-flight goes with one stream and without --rate");
   }
   if (json && o.body_bytes < 2) fail("--body-bytes must be at least 2 for JSON");
   const bool writes_marks = o.scenario == "longpoll" || o.scenario == "sse-fanout";

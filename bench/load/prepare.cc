@@ -133,6 +133,7 @@ void fail_if_wrong(RequestLoop& requests, const std::string& what) {
 }  // namespace
 
 void create_streams(RequestLoop& requests, const Streams& streams, double patience_seconds) {
+  if (streams.plain()) return;
   CreateWorkload workload(streams);
   requests.run_to_end(workload, seconds_to_ns(patience_seconds));
   fail_if_wrong(requests, "creating the streams");

@@ -10,7 +10,8 @@
 
 namespace ds::bench {
 
-// Creates all streams. Ends the program if a single one fails: nothing after it would mean a thing.
+// Creates all streams (a plain server has none to create). Ends the program if a single one fails:
+// nothing after it would mean a thing.
 void create_streams(RequestLoop& requests, const Streams& streams, double patience_seconds);
 
 // Appends `stream_bytes` to every stream, in bodies of `body_bytes` (the last may be shorter). Ends

@@ -10,6 +10,13 @@ bool check_status(const ResponseHead& head, int wanted, WrongAnswers& wrong) {
   return false;
 }
 
+bool check_write(const ResponseHead& head, int wanted, bool plain, WrongAnswers& wrong) {
+  if (plain && head.status >= 200 && head.status < 300) return true;
+  if (!check_status(head, wanted, wrong)) return false;
+  if (head.next_offset.empty()) wrong.add(Wrong::kHeader, "no Stream-Next-Offset");
+  return true;
+}
+
 RequestLoop::RequestLoop(EventLoop& loop, const Endpoint& endpoint, uint32_t connections)
     : loop_(loop), slots_(connections) {
   Connection::Owner& owner = *this;

@@ -33,6 +33,9 @@ class Workload {
 // Adds kStatus to `wrong` unless the status is the wanted one. Returns whether it is.
 bool check_status(const ResponseHead& head, int wanted, WrongAnswers& wrong);
 
+// The same for a write, with its header: a plain server may answer any 2xx, without.
+bool check_write(const ResponseHead& head, int wanted, bool plain, WrongAnswers& wrong);
+
 class RequestLoop : private Connection::Owner, private TimerHandler {
  public:
   // Connects. Borrows the loop and the endpoint.

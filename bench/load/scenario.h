@@ -23,6 +23,13 @@ Result run_longpoll(const Options& options);
 // The same with SSE readers, which reconnect where they stood when the server ends their response.
 Result run_sse_fanout(const Options& options);
 
+// XADD to keys of a Redis server, which are made by the first; each connection sends the next when
+// the last is answered, and nothing is pipelined.
+Result run_redis_xadd(const Options& options);
+
+// The same with messages to JetStream streams, published with a reply subject and awaited.
+Result run_nats_publish(const Options& options);
+
 // SSE readers of streams that nobody writes to: memory and CPU time of the server.
 Result run_idle_sse(const Options& options);
 

@@ -6,6 +6,7 @@
 #include "bench/load/live_writer.h"
 #include "bench/load/measurement.h"
 #include "bench/load/prepare.h"
+#include "bench/load/round_writer.h"
 #include "bench/load/scenario.h"
 
 namespace ds::bench {
@@ -31,7 +32,8 @@ void start_readers(EventLoop& loop, LiveReaders& readers, const Options& options
 }
 
 // Waits for the last deliveries, and counts what never came.
-void drain(EventLoop& loop, LiveWriter& writer, LiveReaders& readers, const Streams& streams,
+template <typename Writer>
+void drain(EventLoop& loop, Writer& writer, LiveReaders& readers, const Streams& streams,
            const Options& options) {
   const int64_t patience = seconds_to_ns(options.drain_seconds);
   if (!loop.run_until_done([&] { return writer.drained(); }, now_ns() + patience)) {
@@ -52,12 +54,9 @@ void drain(EventLoop& loop, LiveWriter& writer, LiveReaders& readers, const Stre
   }
 }
 
-Result run_live(const Options& options, EventLoop& loop, const Endpoint& endpoint,
-                const Streams& streams, LiveReaders& readers) {
-  Measurement measurement(options, endpoint);
-  make_streams(loop, endpoint, streams, options);
-  start_readers(loop, readers, options);
-  LiveWriter writer(loop, endpoint, streams, options.body_bytes, options.rate, options.readers);
+template <typename Writer>
+Result measure_live(const Options& options, EventLoop& loop, const Streams& streams,
+                    LiveReaders& readers, Writer& writer, Measurement& measurement) {
   Deliveries& deliveries = readers.deliveries();
 
   writer.start();
@@ -89,6 +88,19 @@ Result run_live(const Options& options, EventLoop& loop, const Endpoint& endpoin
       {"resumed", static_cast<double>(readers.resumed())},
   };
   return result;
+}
+
+Result run_live(const Options& options, EventLoop& loop, const Endpoint& endpoint,
+                const Streams& streams, LiveReaders& readers) {
+  Measurement measurement(options, endpoint);
+  make_streams(loop, endpoint, streams, options);
+  start_readers(loop, readers, options);
+  if (options.in_flight > 0) {
+    RoundWriter writer(loop, endpoint, streams, options, readers.deliveries());
+    return measure_live(options, loop, streams, readers, writer, measurement);
+  }
+  LiveWriter writer(loop, endpoint, streams, options.body_bytes, options.rate, options.readers);
+  return measure_live(options, loop, streams, readers, writer, measurement);
 }
 
 }  // namespace

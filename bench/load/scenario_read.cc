@@ -10,7 +10,8 @@ namespace {
 
 class ReadWorkload final : public Workload {
  public:
-  ReadWorkload(const std::vector<std::vector<Chunk>>& streams, uint32_t connections) {
+  ReadWorkload(const std::vector<std::vector<Chunk>>& streams, uint32_t connections, bool plain)
+      : plain_(plain) {
     for (const auto& chunks : streams) {
       for (const Chunk& chunk : chunks) {
         entries_.push_back({all_.size(), chunk.request.size(), chunk.bytes});
@@ -32,7 +33,9 @@ class ReadWorkload final : public Workload {
   void judge(uint32_t connection, const ResponseHead& head, uint64_t body_bytes,
              WrongAnswers& wrong) override {
     if (!check_status(head, 200, wrong)) return;
-    if (head.next_offset.empty()) wrong.add(Wrong::kHeader, "GET without Stream-Next-Offset");
+    if (head.next_offset.empty() && !plain_) {
+      wrong.add(Wrong::kHeader, "GET without Stream-Next-Offset");
+    }
     const uint64_t wanted = entries_[current_[connection]].body_bytes;
     if (body_bytes != wanted) {
       wrong.add(Wrong::kLength,
@@ -48,6 +51,7 @@ class ReadWorkload final : public Workload {
     size_t size;
     uint64_t body_bytes;
   };
+  const bool plain_;
   std::string all_;
   std::vector<Entry> entries_;
   std::vector<uint64_t> current_;  // by connection: the entry of its last request
@@ -68,6 +72,15 @@ void check_lengths(const std::vector<std::vector<Chunk>>& streams, const Options
   }
 }
 
+// Of a plain server: one response each, of the length that the files are known to have.
+std::vector<std::vector<Chunk>> whole_files(const Streams& streams, const Options& options) {
+  std::vector<std::vector<Chunk>> files;
+  for (uint32_t s = 0; s < streams.count(); ++s) {
+    files.push_back({{streams.read(s, ""), options.stream_bytes}});
+  }
+  return files;
+}
+
 }  // namespace
 
 Result run_read(const Options& options) {
@@ -75,17 +88,18 @@ Result run_read(const Options& options) {
   const Endpoint endpoint = Endpoint::resolve(options.url);
   const Streams streams(options, endpoint);
   RequestLoop requests(loop, endpoint, options.connections);
-  if (!options.existing) {
+  if (!options.existing && !options.plain) {
     create_streams(requests, streams, options.drain_seconds);
     fill_streams(requests, streams, options.stream_bytes, options.body_bytes, options.connections,
                  options.drain_seconds);
   }
-  const auto chunks = read_streams(requests, streams, options.path_offset, options.connections,
-                                   options.drain_seconds);
+  const auto chunks = options.plain ? whole_files(streams, options)
+                                    : read_streams(requests, streams, options.path_offset,
+                                                   options.connections, options.drain_seconds);
   if (requests.wrong().total() > 0) fail("reading back failed: " + requests.wrong().first());
   check_lengths(chunks, options);
 
-  ReadWorkload workload(chunks, options.connections);
+  ReadWorkload workload(chunks, options.connections, options.plain);
   Result result;
   result.unit = "read";
   result.units = "reads";

@@ -41,9 +41,9 @@ SseParser::Step SseParser::next(std::string_view& input, std::string_view& line)
       event_ = value == "data"      ? Event::kData
                : value == "control" ? Event::kControl
                                     : Event::kOther;
-    } else if (take_field(text, "data:", value) && event_ != Event::kOther) {
+    } else if (take_field(text, "data:", value) && (event_ != Event::kOther || nameless_)) {
       line = value;
-      return event_ == Event::kData ? Step::kData : Step::kControl;
+      return event_ == Event::kControl ? Step::kControl : Step::kData;
     }
   }
 }

@@ -10,6 +10,9 @@ namespace ds::bench {
 
 class SseParser {
  public:
+  // With `nameless` the data lines of events without a name are data lines of data events.
+  explicit SseParser(bool nameless = false) : nameless_(nameless) {}
+
   enum class Step : uint8_t {
     kNeedMore,  // the input is used up
     kData,      // `line` is one data line of a data event
@@ -26,6 +29,7 @@ class SseParser {
  private:
   enum class Event : uint8_t { kData, kControl, kOther };
 
+  const bool nameless_;
   Event event_ = Event::kOther;
   bool line_taken_ = false;  // carry_ holds a line that was handed out
   std::string carry_;        // an incomplete line

@@ -32,8 +32,11 @@ void RequestTemplate::set_hex(Field field, uint64_t value) {
 
 Streams::Streams(const Options& options, const Endpoint& endpoint)
     : count_(options.streams),
+      batch_(options.batch),
+      plain_(options.plain),
       run_(options.run),
       path_prefix_(options.base + "/" + options.run + "-"),
+      read_prefix_(options.read_base + "/" + options.run + "-"),
       host_header_("Host: " + endpoint.host + "\r\n"),
       content_type_(options.content_type) {}
 
@@ -44,8 +47,12 @@ std::string Streams::path(uint32_t stream) const {
 
 std::string Streams::body(uint64_t bytes) const {
   std::string body(bytes, 'x');
-  if (content_type_.substr(0, 16) == "application/json") body.front() = body.back() = '"';
-  return body;
+  if (content_type_.substr(0, 16) != "application/json") return body;
+  body.front() = body.back() = '"';
+  if (batch_ == 1) return body;
+  std::string array = "[" + body;
+  for (uint32_t i = 1; i < batch_; ++i) array.append(",").append(body);
+  return array + "]";
 }
 
 Streams::Write Streams::write(std::string_view method, std::string_view body,

@@ -48,14 +48,18 @@ class Streams {
   Streams(const Options& options, const Endpoint& endpoint);
 
   uint32_t count() const { return count_; }
+  bool plain() const { return plain_; }
   // Everything of a stream's path but its number, which has kStreamDigits digits and ends the path.
   const std::string& path_prefix() const { return path_prefix_; }
   std::string path(uint32_t stream) const;
+  // The same for live readers.
+  const std::string& read_prefix() const { return read_prefix_; }
   // "Host: ...\r\n"
   const std::string& host_header() const { return host_header_; }
   const std::string& content_type() const { return content_type_; }
   const std::string& run() const { return run_; }
-  // A body of that size that this content type allows.
+  // A body of that size (with --batch: an array of strings of that size each) that this content
+  // type allows.
   std::string body(uint64_t bytes) const;
 
   // A PUT or POST with the stream's number and, if `producer`, the producer's headers as fields.
@@ -74,8 +78,11 @@ class Streams {
 
  private:
   uint32_t count_;
+  uint32_t batch_;
+  bool plain_;
   std::string run_;
   std::string path_prefix_;
+  std::string read_prefix_;
   std::string host_header_;
   std::string content_type_;
 };

@@ -1,0 +1,1 @@
+"""What bench/peers and bench/compare are made of."""
