@@ -190,12 +190,13 @@ class Reading {
     const uint64_t offset = blocks.front().data_offset;
     const uint64_t size = blocks.back().end - blocks.front().begin;
     if (bytes_.size() < used_ + size) bytes_.resize(used_ + size);
-    const Failure failure = read_bytes(source, offset, &bytes_[used_], size);
-    if (failure) return failure;
+    // One block at a time, so that a check finds in the processor's cache what was just read.
     for (const Block& block : blocks) {
-      const auto data = std::string_view(bytes_).substr(used_ + (block.data_offset - offset),
-                                                        block.end - block.begin);
-      if (!segment::data_intact(block, data)) {
+      char* const data = &bytes_[used_ + (block.data_offset - offset)];
+      const uint64_t data_size = block.end - block.begin;
+      const Failure failure = read_bytes(source, block.data_offset, data, data_size);
+      if (failure) return failure;
+      if (!segment::data_intact(block, std::string_view(data, data_size))) {
         return damaged(source, block.data_offset, "messages are damaged");
       }
     }

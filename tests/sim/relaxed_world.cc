@@ -330,7 +330,7 @@ RelaxedWorld::Streams RelaxedWorld::look() {
     require(read.status == 200, "a catch-up read is refused");
     Stream stream;
     stream.id = lives_.at(read.next_offset.value().life.value);
-    for (const wire::BodyPart& part : read.body) stream.content += part.slice.bytes;
+    for (const Slice& part : read.body) stream.content += part.bytes;
     stream.closed = read.closed;
     seen.emplace(path, std::move(stream));
   }
@@ -384,7 +384,7 @@ void RelaxedWorld::check_old_offsets() {
       continue;
     }
     std::string bytes;
-    for (const wire::BodyPart& part : read.body) bytes += part.slice.bytes;
+    for (const Slice& part : read.body) bytes += part.bytes;
     require(now != streams_.end() && now->second.content == before + bytes,
             "a reader goes on at " + offset_text(offset) + " and misses what is lost");
   }

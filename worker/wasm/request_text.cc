@@ -73,7 +73,7 @@ std::string body_of(const wire::Response& response) {
     return body;
   }
   body.reserve(static_cast<size_t>(response.body_bytes()));
-  for (const wire::BodyPart& part : response.body) body.append(part.slice.bytes);
+  for (const Slice& part : response.body) body.append(part.bytes);
   return body;
 }
 
