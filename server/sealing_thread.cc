@@ -21,6 +21,8 @@ constexpr Duration kLongestPause = milliseconds(100);
 // With a full disk: what deletions give back comes back with the sealing.
 constexpr Duration kSealAfterFull = seconds(1);
 constexpr Duration kDueInterval = seconds(1);
+// An engine that could not bring back a stream that is due (its disk failed) is told again.
+constexpr Duration kTellAgainInterval = seconds(60);
 constexpr Duration kRetryPause = seconds(1);
 constexpr size_t kDueAtOnce = 1000;
 constexpr size_t kTrimsAtOnce = 1000;
@@ -40,7 +42,7 @@ SealingThread::~SealingThread() { stop(); }
 void SealingThread::start() {
   const auto state = parts_.catalog.state();
   if (state.ok()) sealed_through_ = state->sealed_through;
-  generation_begun_ = next_due_look_ = next_trim_look_ = retry_at_ = next_trim_ =
+  generation_begun_ = next_due_look_ = next_trim_look_ = retry_at_ = next_trim_ = tell_again_at_ =
       parts_.clock.now();
   thread_ = std::thread([this] { run(); });
 }
@@ -178,6 +180,10 @@ void SealingThread::rotate_if_old() {
 
 void SealingThread::bring_due_streams() {
   const Instant now = parts_.clock.now();
+  if (now >= tell_again_at_) {
+    tell_again_at_ = now + kTellAgainInterval;
+    told_ = kNobodyTold;
+  }
   for (;;) {
     const auto due = parts_.catalog.due(told_, now, kDueAtOnce);
     if (!due.ok()) {
@@ -185,9 +191,13 @@ void SealingThread::bring_due_streams() {
       return;
     }
     for (const store::Catalog::Due& one : *due) {
-      told_ = one;
       const auto stream = parts_.catalog.find(one.id);
-      if (!stream.ok() || !*stream) continue;
+      if (!stream.ok()) {
+        log_event(LogLevel::kError, "cannot read the catalog: " + stream.error().message);
+        return;
+      }
+      told_ = one;
+      if (!*stream) continue;
       const size_t owner = path_hash((*stream)->path) % parts_.loops.size();
       parts_.loops[owner]->on_due(one.id);
     }

@@ -68,7 +68,9 @@ class SealingThread {
   uint32_t sealed_through_ = 0;
   uint32_t generation_seen_ = 0;
   Instant generation_begun_;
-  store::Catalog::Due told_{Instant{INT64_MIN}, Incarnation{}};
+  static constexpr store::Catalog::Due kNobodyTold{Instant{INT64_MIN}, Incarnation{}};
+  store::Catalog::Due told_ = kNobodyTold;  // the last that its engine was told of
+  Instant tell_again_at_;
   Instant next_due_look_;
   Instant next_trim_look_;
   Instant retry_at_;
