@@ -181,7 +181,12 @@ void Engine::Impl::fail_read(uint64_t id, StreamEntry* stream, ErrorCode code) {
   ChunkRead read = take_read(id, stream);
   switch (read.kind) {
     case ChunkRead::Kind::kPin:
-      refuse_pin(*read.pin, stream == nullptr ? ErrorCode::kForkSourceNotFound : code);
+      if (stream == nullptr) {
+        code = ErrorCode::kForkSourceNotFound;
+      } else if (read.from < stream->state.earliest) {
+        code = ErrorCode::kInvalidForkOffset;  // dropped meanwhile
+      }
+      refuse_pin(*read.pin, code);
       return;
     case ChunkRead::Kind::kSse:
       // An SSE response cannot change its status any more: its client resumes from its last offset.

@@ -163,6 +163,20 @@ TEST_F(Retention, AReadThatIsOvertakenIsToldSo) {
   EXPECT_EQ(host.socket(events).all(), "");
 }
 
+TEST_F(Retention, AForkThatIsOvertakenIsRefusedAndNotCalledDamage) {
+  make_cold();
+  host.loads = When::kByHand;
+  const uint64_t forking =
+      host.send(fork("p/f", "p/s").at_offset(text(before_first())).sub_offset(2));
+  ASSERT_EQ(host.waiting_loads(), 1u);
+  host.trim(first.life, path_hash("p/s"), second.position);
+  host.seal_all();
+  host.loads = When::kAtOnce;
+  host.load();
+  EXPECT_EQ(host.error(forking), ErrorCode::kInvalidForkOffset);
+  EXPECT_EQ(host.ask_status(head("p/f")), 404);
+}
+
 TEST_F(Retention, WhoWaitsAtTheTailNoticesNothing) {
   const uint64_t events = host.send(sse("p/s", "now"));
   const uint64_t polling = host.send(poll("p/s", "now"));
