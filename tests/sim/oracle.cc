@@ -321,9 +321,13 @@ void Oracle::judge_error(const Sent& sent, const wire::Response& response, Insta
       return is_gone(sent.source_stream, now, "a fork does not find it");
     case ErrorCode::kInvalidForkOffset: {
       const Stream* source = model_.find(sent.source_stream);
-      const bool dropped = source != nullptr && sent.fork_at && !source->trims.empty() &&
-                           sent.fork_at->position.value < *source->trims.rbegin();
-      if (dropped) return;
+      // One of an earlier life, or of what retention has dropped.
+      const Offset at = sent.fork_at.value_or(Offset{});
+      const bool other =
+          source != nullptr && model_.life_at(*source, at.position.value) != at.life.value;
+      const bool dropped = source != nullptr && !source->trims.empty() &&
+                           at.position.value < *source->trims.rbegin();
+      if (sent.fork_at && (other || dropped)) return;
       [[fallthrough]];
     }
     case ErrorCode::kForkOffsetBeyondTail:

@@ -203,6 +203,8 @@ uint64_t World::send(Sent sent) {
               std::to_string(sent.producer->seq);
     }
     if (!sent.source.empty()) line += ", fork of " + sent.source;
+    if (sent.fork_at) line += " at " + offset_text(*sent.fork_at);
+    if (sent.sub_offset > 0) line += " + " + std::to_string(sent.sub_offset);
     if (sent.at) line += ", from " + offset_text(*sent.at);
     if (sent.if_match) line += ", if " + offset_text(*sent.if_match);
     if (!sent.stream_seq.empty()) line += ", seq " + sent.stream_seq;
