@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/log.h"
+#include "server/thread.h"
 
 namespace ds::server {
 
@@ -85,7 +86,7 @@ void Ballast::prepare() {
 void Ballast::start(std::function<void(bool full)> on_change) {
   on_change_ = std::move(on_change);
   if (options_.bytes == 0) return;
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread([this] { run(); });
 }
 
 void Ballast::stop() {

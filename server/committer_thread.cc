@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "server/log.h"
+#include "server/thread.h"
 
 namespace ds::server {
 
@@ -17,8 +18,8 @@ CommitterThread::CommitterThread(store::Committer& committer, store::OpLog& log,
       ballast_(ballast),
       clock_(clock),
       wanted_(log.wants_next_generation()),
-      preparing_([this] { prepare(); }),
-      committing_([this] { commit(); }) {}
+      preparing_(start_thread([this] { prepare(); })),
+      committing_(start_thread([this] { commit(); })) {}
 
 CommitterThread::~CommitterThread() { stop(); }
 

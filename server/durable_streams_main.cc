@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,6 +98,20 @@ void fit_connections(ds::server::Config& config) {
   config.connections_max = most;
 }
 
+// Nothing in the server catches what is thrown for want of memory: it ends with a sentence, as if
+// it had been killed, and what was answered is there at the next start.
+[[noreturn]] void end_with_a_sentence() {
+  const std::exception_ptr thrown = std::current_exception();
+  try {
+    if (thrown != nullptr) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    std::fputs("durable-streams: error: no memory\n", stderr);
+    std::_Exit(kFailure);
+  } catch (...) {
+  }
+  std::abort();
+}
+
 int serve(const CLI::App& command, const Flags& flags, std::span<const char* const> arguments) {
   std::string path = flags.config_path;
   if (const char* from_environment = std::getenv("DS_CONFIG"); path.empty() && from_environment) {
@@ -118,6 +133,7 @@ int serve(const CLI::App& command, const Flags& flags, std::span<const char* con
     if (!problem.empty()) return complain(problem);
   }
 
+  std::set_terminate(end_with_a_sentence);
   ds::server::configure_log(config.log_format, config.log_level);
   for (const std::string& name : ds::server::unknown_environment(environ)) {
     ds::server::log_event(ds::server::LogLevel::kWarn, "unknown option in the environment",

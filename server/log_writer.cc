@@ -15,6 +15,8 @@
 #include <mutex>
 #include <utility>
 
+#include "server/thread.h"
+
 namespace ds::server {
 
 namespace {
@@ -117,7 +119,7 @@ LogWriter::LogWriter(int descriptor, size_t bytes_max, LostLine lost_line)
   state_->descriptor = descriptor;
   state_->bytes_max = bytes_max;
   state_->lost_line = std::move(lost_line);
-  thread_ = std::thread([state = state_] { run(state); });
+  thread_ = start_thread([state = state_] { run(state); });
 }
 
 LogWriter::~LogWriter() {

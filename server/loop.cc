@@ -56,7 +56,7 @@ Loop::~Loop() = default;
 
 void Loop::seed(engine::Actions actions) { actions_ = std::move(actions); }
 
-void Loop::run() {
+void Loop::run() noexcept {
   boost::asio::post(io_, [this] {
     begin_turn();
     end_turn();

@@ -77,7 +77,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   void seed(engine::Actions actions);
 
   // --- Its thread -------------------------------------------------------------------------------
-  void run();
+  // What is thrown in there, for want of memory, ends the process.
+  void run() noexcept;
 
   // --- Any thread -------------------------------------------------------------------------------
   void stop();

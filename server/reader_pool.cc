@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "server/thread.h"
 
 namespace ds::server {
 
@@ -21,7 +22,7 @@ constexpr size_t kFindsAtOnce = 32;
 ReaderPool::ReaderPool(const Sources& sources, uint32_t threads, size_t queue_max,
                        MemoryBudget& answer_memory)
     : sources_(sources), queue_max_(queue_max), answer_memory_(answer_memory) {
-  for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  for (uint32_t i = 0; i < threads; ++i) threads_.push_back(start_thread([this] { run(); }));
 }
 
 ReaderPool::~ReaderPool() { stop(); }

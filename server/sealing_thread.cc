@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "server/thread.h"
 #include "store/retention.h"
 
 namespace ds::server {
@@ -44,7 +45,7 @@ void SealingThread::start() {
   if (state.ok()) sealed_through_ = state->sealed_through;
   generation_begun_ = next_due_look_ = next_trim_look_ = retry_at_ = next_trim_ = tell_again_at_ =
       parts_.clock.now();
-  thread_ = std::thread([this] { run(); });
+  thread_ = start_thread([this] { run(); });
 }
 
 void SealingThread::stop() {

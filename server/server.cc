@@ -15,6 +15,7 @@
 #include "server/commands/backup.h"
 #include "server/log.h"
 #include "server/posix_file.h"
+#include "server/thread.h"
 
 namespace ds::server {
 
@@ -117,7 +118,7 @@ int Server::run() {
   for (const std::unique_ptr<Listener>& listener : listeners_) listener->start();
   std::vector<std::thread> threads;
   for (size_t i = 1; i < loops_.size(); ++i) {
-    threads.emplace_back([loop = loops_[i].get()] { loop->run(); });
+    threads.push_back(start_thread([loop = loops_[i].get()] { loop->run(); }));
   }
   sd_notify(0, "READY=1");
   loops_[0]->run();

@@ -1,5 +1,6 @@
 // Preloaded into the real server by tests/faults/shim.ts: counts the calls that change or read the
-// files below a directory, and at chosen ones kills the process or fails; and moves the wall clock.
+// files below a directory, and at chosen ones kills the process or fails; moves the wall clock; and
+// refuses threads and memory.
 // The server itself knows nothing of it, and what is hurt is the binary that ships.
 //
 //   FAULT_SHIM_DIR      the data directory: calls for other files are let be
@@ -9,6 +10,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -60,8 +62,15 @@ struct Control {
   std::atomic<uint64_t> from;
   std::atomic<uint64_t> until;
   std::atomic<int64_t> error;
-  std::atomic<int64_t> clock_ns;  // added to the wall clock
+  std::atomic<int64_t> clock_ns;          // added to the wall clock
+  std::atomic<uint64_t> threads;          // begun so far
+  std::atomic<uint64_t> threads_from;     // from this one on they are refused; 0: none
+  std::atomic<uint64_t> allocations;      // of at least `allocation_bytes`, so far
+  std::atomic<uint64_t> allocation_from;  // this one, and the next few, are refused; 0: none
+  std::atomic<uint64_t> allocation_bytes;
 };
+
+constexpr uint64_t kAllocationsRefused = 8;
 
 struct State {
   Control* control = nullptr;
@@ -206,9 +215,36 @@ int system_open(int directory, const char* name, int flags, mode_t mode) {
   return static_cast<int>(syscall(SYS_openat, directory, name, flags, mode));
 }
 
+bool allocation_refused(size_t size) {
+  Control* control = state().control;
+  if (control == nullptr || size < control->allocation_bytes) return false;
+  const uint64_t from = control->allocation_from;
+  const uint64_t number = control->allocations.fetch_add(1) + 1;
+  return from != 0 && number >= from && number < from + kAllocationsRefused;
+}
+
 }  // namespace
 
 extern "C" {
+
+void* __libc_malloc(size_t size);
+
+void* malloc(size_t size) {
+  if (!allocation_refused(size)) return __libc_malloc(size);
+  errno = ENOMEM;
+  return nullptr;
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
+                   void* argument) noexcept {
+  static auto* real =
+      next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
+  if (Control* control = state().control) {
+    const uint64_t number = control->threads.fetch_add(1) + 1;
+    if (control->threads_from != 0 && number >= control->threads_from) return EAGAIN;
+  }
+  return real(thread, attributes, run, argument);
+}
 
 #define DS_OPEN(symbol)                                                 \
   int symbol(const char* name, int flags, ...) {                        \

@@ -27,8 +27,22 @@ export const kEverywhere = 15
 
 export const kDeeds = { nothing: 0, kill: 1, killHalf: 2, fail: 3 }
 
-const kFields = { calls: 0, kinds: 8, places: 16, deed: 24, from: 32, until: 40, error: 48, clock: 56 }
-const kControlBytes = 64
+const kFields = {
+  calls: 0,
+  kinds: 8,
+  places: 16,
+  deed: 24,
+  from: 32,
+  until: 40,
+  error: 48,
+  clock: 56,
+  threads: 64,
+  threadsFrom: 72,
+  allocations: 80,
+  allocationFrom: 88,
+  allocationBytes: 96,
+}
+const kControlBytes = 104
 const kForEver = 2n ** 62n
 
 export interface Fault {
@@ -84,10 +98,29 @@ export class Shim {
     this.put('clock', BigInt(Math.round(seconds * 1e9)))
   }
 
+  /** Threads are refused from this one on, counted from the start of the process; 0: none. */
+  refuseThreads(from: number): void {
+    this.put('threads', 0n)
+    this.put('threadsFrom', BigInt(from))
+  }
+
+  /** A few allocations of at least so many bytes are refused, from this one on, counted from now. */
+  refuseMemory(from: number, bytes: number): void {
+    this.put('allocationBytes', BigInt(bytes))
+    this.put('allocations', 0n)
+    this.put('allocationFrom', BigInt(from))
+  }
+
   calls(): number {
-    const bytes = Buffer.alloc(8)
-    readSync(this.file, bytes, 0, 8, kFields.calls)
-    return Number(bytes.readBigUInt64LE())
+    return this.get('calls')
+  }
+
+  threads(): number {
+    return this.get('threads')
+  }
+
+  allocations(): number {
+    return this.get('allocations')
   }
 
   /** Waits until nothing has been counted for so long; the number by then. */
@@ -109,6 +142,12 @@ export class Shim {
   close(): void {
     closeSync(this.file)
     rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  private get(field: keyof typeof kFields): number {
+    const bytes = Buffer.alloc(8)
+    readSync(this.file, bytes, 0, 8, kFields[field])
+    return Number(bytes.readBigUInt64LE())
   }
 
   private put(field: keyof typeof kFields, value: bigint): void {

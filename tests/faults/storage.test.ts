@@ -1,6 +1,6 @@
 // Disks that fail while the server runs, and damage that it finds: nothing wrong is ever answered,
 // what can be answered is, and when the cause is gone so is the effect.
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { within } from '../lib/fixture.ts'
 import { errorCode, get, kText, post, producer, put, readAll, type Answer } from '../lib/http.ts'
 import { Server } from '../lib/server.ts'
-import { invert, placeOf, sizeOf } from './damage.ts'
+import { crc32c, invert, placeOf, sizeOf } from './damage.ts'
 import { check } from './observe.ts'
 import { kCalls, kDeeds, kPlaces, Shim } from './shim.ts'
 
@@ -220,6 +220,21 @@ test('a damaged byte of a segment: that stream is an error, the others are not',
   await until(() => /error .*\.seg/.test(server.stderr), 'the log names the segment')
   await server.kill()
   expect(await check(dataDir)).toContain('.seg')
+})
+
+test('a segment of a newer version is named as such, not as damage', async () => {
+  await sealedStreams()
+  expect(await check(dataDir)).toBe('')
+  const path = segments()[0] as string
+  const bytes = readFileSync(path)
+  const trailer = bytes.subarray(bytes.length - 64)
+  expect(trailer.subarray(0, 8).toString()).toBe('ds-segmt')
+  const rest = (): Buffer => Buffer.concat([trailer.subarray(0, 12), trailer.subarray(16)])
+  expect(crc32c(rest()), 'the checksum as it is documented').toBe(trailer.readUInt32LE(12))
+  trailer.writeUInt32LE(trailer.readUInt32LE(8) + 1, 8)
+  trailer.writeUInt32LE(crc32c(rest()), 12)
+  writeFileSync(path, bytes)
+  expect(await check(dataDir)).toContain('another version')
 })
 
 test('a segment that is missing, or cut off: the same', async () => {
