@@ -3,6 +3,7 @@
 // A failing seed is printed, cut down to the steps that it needs, and told in words. The last line
 // is `N passed, N failed`.
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@
 namespace ds::sim {
 namespace {
 
-constexpr unsigned kSecondsMax = 30;  // for one seed: it has got stuck
+constexpr time_t kCpuSecondsMax = 30;  // for one seed: it has got stuck
 constexpr int kCutsMax = 400;
 
 // Shared between processes.
@@ -49,9 +50,16 @@ Steps all_steps() {
 
 bool relaxed = false;  // which world it is
 
+// Ends the process with SIGPROF if one seed takes more: of the processor's time, so that a run that
+// is stopped for a while, or gets no turn, is not taken for one that is stuck.
+void begin_time_limit() {
+  const itimerval limit{{0, 0}, {kCpuSecondsMax, 0}};
+  setitimer(ITIMER_PROF, &limit, nullptr);
+}
+
 template <typename AnyWorld>
 std::string run_in(uint64_t seed, const Steps& steps, bool verbose, Progress* progress) {
-  alarm(kSecondsMax);
+  begin_time_limit();
   try {
     AnyWorld world(seed, verbose);
     for (const uint32_t step : steps) world.step(step);
