@@ -49,9 +49,11 @@ enum Place : uint64_t {
 };
 enum Deed : uint64_t {
   kNothing = 0,
-  kKill = 1,      // instead of the call
-  kKillHalf = 2,  // after half of the bytes, if it writes any; otherwise after it
-  kFail = 3,      // with `error`
+  kKill = 1,        // instead of the call
+  kKillHalf = 2,    // after half of the bytes, if it writes any; otherwise after it
+  kFail = 3,        // with `error`
+  kHalf = 4,        // half of the bytes, and no error
+  kEveryOther = 5,  // of the calls: kFail
 };
 
 struct Control {
@@ -155,8 +157,9 @@ Deed count(Call call, const char* what, const char* path) {
   const uint64_t number = control.calls.fetch_add(1) + 1;
   trace_call(number, what, name);
   if (number < control.from || number >= control.until) return kNothing;
-  const auto deed = static_cast<Deed>(control.deed.load());
+  auto deed = static_cast<Deed>(control.deed.load());
   if (deed == kKill) die();
+  if (deed == kEveryOther) deed = number % 2 == 0 ? kNothing : kFail;
   if (deed == kFail) errno = static_cast<int>(control.error.load());
   return deed;
 }
@@ -194,6 +197,7 @@ int plain(Deed deed, const Real& real) {
 template <typename Real>
 ssize_t transfer(Deed deed, size_t size, const Real& real) {
   if (deed == kFail) return -1;
+  if (deed == kHalf) return real((size + 1) / 2);
   if (deed != kKillHalf) return real(size);
   real(size / 2);
   die();
@@ -293,16 +297,20 @@ DS_PREAD(pread64)
 ssize_t pwritev(int fd, const iovec* parts, int count, off_t at) {
   static auto* real = next<ssize_t(int, const iovec*, int, off_t)>("pwritev");
   const Deed deed = count_fd(kWrite, "write", fd);
-  if (deed != kKillHalf) return deed == kFail ? -1 : real(fd, parts, count, at);
+  if (deed == kFail) return -1;
+  if (deed != kHalf && deed != kKillHalf) return real(fd, parts, count, at);
   size_t left = 0;
   for (int i = 0; i < count; ++i) left += parts[i].iov_len;
-  left /= 2;
+  left = (left + 1) / 2;
+  ssize_t done = 0;
   for (int i = 0; i < count && left > 0; ++i) {
-    const size_t n = parts[i].iov_len < left ? parts[i].iov_len : left;
-    syscall(SYS_pwrite64, fd, parts[i].iov_base, n, at);
-    at += static_cast<off_t>(n);
-    left -= n;
+    const size_t size = parts[i].iov_len < left ? parts[i].iov_len : left;
+    const long n = syscall(SYS_pwrite64, fd, parts[i].iov_base, size, at + done);
+    if (n < 0) return done > 0 ? done : -1;
+    done += n;
+    left -= size;
   }
+  if (deed == kHalf) return done;
   die();
 }
 

@@ -25,7 +25,7 @@ export const kMutating = 127
 export const kPlaces = { log: 1, segments: 2, catalog: 4, other: 8 }
 export const kEverywhere = 15
 
-export const kDeeds = { nothing: 0, kill: 1, killHalf: 2, fail: 3 }
+export const kDeeds = { nothing: 0, kill: 1, killHalf: 2, fail: 3, half: 4, everyOther: 5 }
 
 const kFields = {
   calls: 0,
@@ -53,7 +53,7 @@ export interface Fault {
   from?: number
   /** To so many of them; all by default. */
   count?: number
-  error?: 'EIO' | 'ENOSPC' | 'EMFILE' | 'EROFS'
+  error?: 'EIO' | 'ENOSPC' | 'EMFILE' | 'ENFILE' | 'EINTR' | 'EROFS'
 }
 
 export class Shim {

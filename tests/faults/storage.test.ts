@@ -10,7 +10,7 @@ import { errorCode, get, kText, post, producer, put, readAll, type Answer } from
 import { Server } from '../lib/server.ts'
 import { crc32c, invert, placeOf, sizeOf } from './damage.ts'
 import { check } from './observe.ts'
-import { kCalls, kDeeds, kPlaces, Shim } from './shim.ts'
+import { kCalls, kDeeds, kPlaces, Shim, type Fault } from './shim.ts'
 
 const kSealing = ['--generation-size', '64KiB', '--seal-after', '100ms', '--evict-after', '0s']
 const kStreams = 8
@@ -152,9 +152,32 @@ test('segments and a catalog that cannot be written for three seconds', async ()
   })
 })
 
-test('no descriptors left for files: reads wait for better times, appends go on', async () => {
+// These are no errors, and nobody notices.
+const kInterruptible = kCalls.read | kCalls.write | kCalls.open | kCalls.create | kCalls.resize
+const kUnfinished: [string, Fault][] = [
+  ['done in part', { deed: kDeeds.half, kinds: kCalls.read | kCalls.write }],
+  ['interrupted', { deed: kDeeds.everyOther, error: 'EINTR', kinds: kInterruptible }],
+]
+test.each(kUnfinished)('calls that are %s are gone on with', async (_, fault) => {
+  const writers = await withWriters(async (running) => {
+    shim.set(fault)
+    const sealed = await metric('ds_sealed_generations_total')
+    await until(async () => (await metric('ds_sealed_generations_total')) > sealed + 2, 'sealing')
+    for (const i of running.keys()) expect((await get(server.url(`s${i}`))).status).toBe(200)
+  })
+  expect(writers.map((writer) => [...writer.refused])).toEqual(writers.map(() => []))
+  await server.kill()
+  server.env = shim.env
+  shim.set(fault)
+  await server.restart()
+  await verify(writers)
+  expect(shim.calls()).toBeGreaterThan(20)
+})
+
+const kNoDescriptors = ['EMFILE', 'ENFILE'] as const
+test.each(kNoDescriptors)('%s: reads wait for better times, appends go on', async (error) => {
   await withWriters(async () => {
-    shim.set({ deed: kDeeds.fail, kinds: kCalls.create | kCalls.open, error: 'EMFILE' })
+    shim.set({ deed: kDeeds.fail, kinds: kCalls.create | kCalls.open, error })
     await sleep(2000)
     for (let i = 0; i < kStreams; ++i) {
       const answer = await get(server.url(`s${i}`))
