@@ -56,7 +56,7 @@ Loop::~Loop() = default;
 
 void Loop::seed(engine::Actions actions) { actions_ = std::move(actions); }
 
-void Loop::run() noexcept {
+void Loop::run() noexcept {  // NOLINT(bugprone-exception-escape): as the header says
   boost::asio::post(io_, [this] {
     begin_turn();
     end_turn();

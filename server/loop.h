@@ -78,7 +78,7 @@ class Loop final : public ConnectionHost, public ReadListener {
 
   // --- Its thread -------------------------------------------------------------------------------
   // What is thrown in there, for want of memory, ends the process.
-  void run() noexcept;
+  void run() noexcept;  // NOLINT(bugprone-exception-escape)
 
   // --- Any thread -------------------------------------------------------------------------------
   void stop();
