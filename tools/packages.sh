@@ -12,7 +12,7 @@ DS_TEST_PACKAGES=(
   git python3 curl ca-certificates
   clang-14 clang-format-14 clang-tidy-14 lld-14 llvm-14
   wasi-libc libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32
-  libclang-rt-14-dev
+  libclang-rt-14-dev libbenchmark-dev valgrind
 )
 
 # Debian's Node, unless the machine has a node and an npm from elsewhere.

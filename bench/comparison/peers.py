@@ -377,6 +377,11 @@ class Nchan(Nginx):
         root = apt_install("nginx", "libnginx-mod-nchan")
         if not list(root.glob("**/ngx_nchan_module.so")):
             raise Skipped("the package has no ngx_nchan_module.so")
+        try:
+            # Where nginx was built to keep bodies: with Nchan it wants that, whatever is set.
+            os.makedirs("/var/lib/nginx", exist_ok=True)
+        except OSError as error:
+            raise Skipped(f"/var/lib/nginx cannot be made: {error}") from error
         return root / "usr" / "sbin" / "nginx"
 
     def load_module(self):
@@ -387,17 +392,17 @@ class Nchan(Nginx):
         return "nchan_shared_memory_size 512m;"
 
     def locations(self, data):
-        return r"""
-    location ~ ^/pub/(.+)$ {
+        return fr"""
+    location ~ ^/pub/(.+)$ {{
       nchan_publisher http;
       nchan_channel_id $1;
       nchan_message_buffer_length 100;
-    }
-    location ~ ^/sub/(.+)$ {
+    }}
+    location ~ ^/sub/(.+)$ {{
       nchan_subscriber eventsource;
       nchan_channel_id $1;
       nchan_subscriber_first_message newest;
-    }"""
+    }}"""
 
 
 class BareLoop(Server):

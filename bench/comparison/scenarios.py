@@ -245,9 +245,10 @@ SCENARIOS = [
              "sse-fanout -r 1 --rate 100", "ours rust", columns=LIVE),
     DeliveryUnderLoad(8, "longpoll-loaded", "append to long-poll delivery under appends at half "
                       "of the slower server's capacity", "deliveries", "longpoll -r 1 --rate 100",
-                      "ours rust", columns=LIVE + ("kept",)),
+                      "ours rust", columns=LIVE[:3] + ("cores", "kept")),
     DeliveryUnderLoad(8, "sse-loaded", "append to SSE delivery under the same load", "deliveries",
-                      "sse-fanout -r 1 --rate 100", "ours rust", columns=LIVE + ("kept",)),
+                      "sse-fanout -r 1 --rate 100", "ours rust",
+                      columns=LIVE[:3] + ("cores", "kept")),
     Scenario(9, "fanout-1000", "SSE fan-out to 1,000 readers, 1 event in flight", "deliveries",
              "sse-fanout -r 1000 --in-flight 1", "ours rust nchan bare", columns=FANOUT),
     Scenario(9, "fanout-5000", "SSE fan-out to 5,000 readers, 1 event in flight", "deliveries",

@@ -12,7 +12,7 @@
 
 namespace ds::bench {
 
-class Connection : public EventHandler {
+class Connection final : public EventHandler {
  public:
   enum class End : uint8_t {
     kBetween,    // the peer closed while nothing of a response had arrived
