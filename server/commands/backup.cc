@@ -62,6 +62,17 @@ std::string cannot(const std::string& what, const std::error_code& error) {
   return "cannot " + what + ": " + error.message();
 }
 
+// What a backup leaves that was killed before its manifest was there counts as nothing.
+bool holds_nothing(const std::string& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error)) return true;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename();
+    if (name != "LOCK" && name != kManifestNew) return false;
+  }
+  return !error;
+}
+
 class Backup {
  public:
   explicit Backup(const BackupRequest& request) : request_(request) {}
@@ -96,8 +107,7 @@ class Backup {
     source_segments_ = std::move(*segments);
 
     const Found found = manifest_in(request_.to);
-    std::error_code error;
-    const bool empty = !fs::exists(request_.to, error) || fs::is_empty(request_.to, error);
+    const bool empty = holds_nothing(request_.to);
     if (found == Found::kForeign || (found == Found::kNothing && !empty)) {
       return request_.to + " is not empty and holds no backup: nothing was changed";
     }

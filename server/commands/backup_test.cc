@@ -188,6 +188,14 @@ TEST_F(BackupTest, OneThatWasNotFinishedIsNotServedAndCanBeFinished) {
   EXPECT_TRUE(fs::exists(to_ + "/backup.json"));
 }
 
+TEST_F(BackupTest, OneThatWasKilledBeforeItsManifestIsBegunAnew) {
+  fs::create_directory(to_);
+  std::ofstream(to_ + "/LOCK");
+  std::ofstream(to_ + "/backup.json.tmp") << "{";
+  ASSERT_EQ(back_up_to(to_), 0) << said_;
+  expect_restorable(to_, world_->written);
+}
+
 TEST_F(BackupTest, ReportsADamagedLogInsteadOfCopyingIt) {
   ASSERT_EQ(back_up_to(to_), 0) << said_;
   world_->fill_generation();
