@@ -99,6 +99,14 @@ async function lead(
   return made(got, kept ? 'MISS' : 'BYPASS')
 }
 
+/** A stream that has been deleted is not read from here any more, where its URLs can be told. */
+export async function forgetReads(url: string): Promise<void> {
+  const plain = new URL(url)
+  plain.search = ''
+  const starts = ['', '?offset=-1', '?offset=0000000000000000_0000000000000000']
+  await Promise.all(starts.map((start) => caches.default.delete(plain.href + start)))
+}
+
 export async function cachedRead(
   request: Request,
   stub: Stub,

@@ -1,6 +1,6 @@
 // The worker in front of the objects: answers what needs no stream, finds the object of a stream,
 // and carries answers.
-import { cachedRead } from './cached_reads.ts'
+import { cachedRead, forgetReads } from './cached_reads.ts'
 import { Module, headerLines, requestText, withoutBody } from './module.ts'
 import { applySettings, type Env } from './settings.ts'
 import { followStream } from './sse_bridge.ts'
@@ -54,12 +54,26 @@ class Edge {
 
 let edge: Edge | undefined
 
-export async function handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+// What only the edge itself may say to an object.
+const kInternalHeaders = ['ds-reader', 'ds-reader-at']
+
+function asSent(request: Request): Request {
+  if (!kInternalHeaders.some((name) => request.headers.has(name))) return request
+  const headers = new Headers(request.headers)
+  for (const name of kInternalHeaders) headers.delete(name)
+  return new Request(request, { headers })
+}
+
+export async function handle(sent: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   edge ??= new Edge(env)
+  const request = asSent(sent)
   const { answer, name, read, shared, sse } = edge.decide(request)
   if (answer !== undefined) return answer
   const stub = env.STREAMS.get(env.STREAMS.idFromName(name!))
   if (sse) return followStream(request, stub, env, edge.module)
   if (read) return cachedRead(request, stub, ctx, edge.module, shared)
-  return stub.fetch(request)
+  if (request.method !== 'DELETE') return stub.fetch(request)
+  const deleted = await stub.fetch(request)
+  await forgetReads(request.url)
+  return deleted
 }

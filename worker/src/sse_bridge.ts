@@ -14,7 +14,7 @@ const kLifetimeMs = 15 * 60_000
 const kHeartbeatMs = 15_000
 const kQueueBytes = 64 << 10
 // So much may be queued beyond that before the client counts as slow.
-const kLagBytes = 1 << 20
+const kLagBytes = 256 << 10
 const kTriesMax = 3
 const kEnded = 1000
 
@@ -150,7 +150,6 @@ export async function followStream(
 ): Promise<Response> {
   const asked = new Headers(request.headers)
   asked.set('Upgrade', 'websocket')
-  asked.delete('ds-reader')
   const answer = await stub.fetch(request.url, { headers: asked })
   if (answer.webSocket === null) return answer
   const headers = new Headers(answer.headers)

@@ -7,8 +7,12 @@ import { applySettings, type Env } from './settings.ts'
 import { frameMessage, kReady, type ReaderState } from './reader_socket.ts'
 import { createTables, storageImports } from './storage.ts'
 
+const kDone = 0
 const kMissing = 1
 const kFailed = 2
+// The core's memory grows and never shrinks, and many objects share the 128 MB of an isolate: one
+// that has grown beyond this is replaced as soon as nobody waits for anything.
+const kMemoryBytesMax = 16 << 20
 
 export class StreamObject extends DurableObject<Env> {
   private module!: Module
@@ -21,29 +25,36 @@ export class StreamObject extends DurableObject<Env> {
   private alarmAt: number | null | undefined = undefined
   private timer: ReturnType<typeof setTimeout> | null = null
   private timerAt = Infinity
+  /** Calls of other objects and of R2 that have not ended. */
+  private underWay = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     createTables(ctx.storage.sql)
+    this.wake()
+  }
+
+  /** Makes the core's memory anew of what is stored. */
+  private wake(): void {
     this.module = new Module({
-      ...storageImports(ctx.storage, () => this.module),
+      ...storageImports(this.ctx.storage, () => this.module),
       ...this.imports(),
     })
     this.commonHeaders = this.module.commonHeaders()
-    applySettings(this.module.core, env)
+    applySettings(this.module.core, this.env)
     this.guard(() => this.module.core.start(Date.now()))
-    for (const socket of ctx.getWebSockets()) this.bringBack(socket)
+    for (const socket of this.ctx.getWebSockets()) this.bringBack(socket)
   }
 
   // --- Events -----------------------------------------------------------------------------------
 
   override async fetch(request: Request): Promise<Response> {
-    const { core } = this.module
     const id = ++this.lastId
     const text = requestText(request)
+    const body = await readBody(request, this.module.core.body_bytes_max())
     const answered = new Promise<Response>((resolve) => this.waiting.set(id, resolve))
-    const body = await readBody(request, core.body_bytes_max())
     this.event(() => {
+      const { core } = this.module
       if (body === 'too large') {
         this.module.giveText(text)
         core.refuse_body(id)
@@ -54,7 +65,7 @@ export class StreamObject extends DurableObject<Env> {
     })
     if (this.waiting.has(id)) {
       request.signal?.addEventListener('abort', () => {
-        if (this.waiting.delete(id)) this.event(() => core.on_disconnect(id))
+        if (this.waiting.delete(id)) this.event(() => this.module.core.on_disconnect(id))
       })
     }
     return answered
@@ -112,7 +123,24 @@ export class StreamObject extends DurableObject<Env> {
 
   private event(event: () => void): void {
     this.guard(event)
+    const grown = this.module.core.memory.buffer.byteLength > kMemoryBytesMax
+    if (grown && this.waiting.size + this.calls.size + this.underWay === 0) this.wake()
     this.setTimer()
+  }
+
+  /** What was begun elsewhere; `end` is its event. */
+  private begun<T>(work: Promise<T>, end: (answer: T | undefined, error: unknown) => void): void {
+    ++this.underWay
+    const over = (answer: T | undefined, error: unknown): void => {
+      --this.underWay
+      this.event(() => end(answer, error))
+    }
+    this.ctx.waitUntil(
+      work.then(
+        (answer) => over(answer, undefined),
+        (error: unknown) => over(undefined, error),
+      ),
+    )
   }
 
   // Only requests that wait need a timer: it keeps the object from being evicted.
@@ -203,17 +231,10 @@ export class StreamObject extends DurableObject<Env> {
           name,
           this.module.copy(message!, size!),
         )
-        const tell = (answered: boolean, answer: Uint8Array): void =>
-          this.event(() => {
-            this.module.give(answer)
-            this.module.core.on_peer_reply(token!, answered ? 1 : 0, Date.now())
-          })
-        this.ctx.waitUntil(
-          call.then(
-            (answer) => tell(true, answer),
-            () => tell(false, new Uint8Array()),
-          ),
-        )
+        this.begun(call, (answer) => {
+          this.module.give(answer ?? new Uint8Array())
+          this.module.core.on_peer_reply(token!, answer === undefined ? 0 : 1, Date.now())
+        })
       },
       answer_peer: (token, message, size) => {
         const resolve = this.calls.get(token!)
@@ -248,21 +269,13 @@ export class StreamObject extends DurableObject<Env> {
   // `work` gives what was read, or null if there is nothing.
   private object(token: number, work: (bucket: R2Bucket) => Promise<Uint8Array | null>): void {
     const bucket = this.env.SEGMENTS
-    const tell = (outcome: number, bytes: Uint8Array): void =>
-      this.event(() => {
-        this.module.give(bytes)
-        this.module.core.on_object(token, outcome, Date.now())
-      })
     const done = bucket === undefined ? Promise.reject(new Error('no bucket')) : work(bucket)
-    this.ctx.waitUntil(
-      done.then(
-        (bytes) => (bytes === null ? tell(kMissing, new Uint8Array()) : tell(0, bytes)),
-        (error: unknown) => {
-          console.error('R2:', error)
-          tell(kFailed, new Uint8Array())
-        },
-      ),
-    )
+    this.begun(done, (bytes, error) => {
+      if (error !== undefined) console.error('R2:', error)
+      this.module.give(bytes ?? new Uint8Array())
+      const outcome = bytes === undefined ? kFailed : bytes === null ? kMissing : kDone
+      this.module.core.on_object(token, outcome, Date.now())
+    })
   }
 
   // Whether one is set already is not known at first: asking costs nothing, setting one a row.
@@ -271,7 +284,11 @@ export class StreamObject extends DurableObject<Env> {
       this.alarmAt = when
       this.ctx.waitUntil(this.ctx.storage.setAlarm(when))
     }
-    if (this.alarmAt !== undefined) return set()
+    if (this.alarmAt !== undefined) {
+      // An earlier one sets this one.
+      if (this.alarmAt === null || this.alarmAt > when) set()
+      return
+    }
     this.ctx.waitUntil(
       this.ctx.storage.getAlarm().then((known) => {
         if (this.alarmAt !== undefined) return

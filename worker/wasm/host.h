@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/assert.h"
 #include "core/base/types.h"
 
 namespace ds::worker {
@@ -57,8 +58,7 @@ class Host {
   // When StreamObject::on_time is to be called though nobody is there; kNever: not at all.
   virtual void set_alarm(Instant when) = 0;
 
-  // --- Requests
-  // -----------------------------------------------------------------------------------
+  // --- Requests ---------------------------------------------------------------------------------
 
   // `head`: header lines beside the common ones, "Name: value\r\n" each.
   virtual void respond(uint64_t request, uint16_t status, std::string_view head,
@@ -83,5 +83,11 @@ class Host {
   virtual void get_object(Token token, std::string_view key, uint64_t offset, uint64_t size) = 0;
   virtual void delete_object(Token token, std::string_view key) = 0;
 };
+
+// A fact without which what else the event writes would be wrong: if it cannot be stored the object
+// ends, and with it everything of this event is undone.
+inline void store_fact(Host& host, std::string_view key, std::string_view value) {
+  DS_ASSERT(host.put_fact(key, value) == Stored::kDone);
+}
 
 }  // namespace ds::worker

@@ -152,7 +152,7 @@ void Journal::put_base() {
   put_at(base, 0, crc32c(std::string_view(base).substr(4)));
   uint32_t rows = 0;
   for (size_t at = 0; at < base.size(); at += kFactBytesMax) {
-    (void)host_.put_fact(base_key(rows++), std::string_view(base).substr(at, kFactBytesMax));
+    store_fact(host_, base_key(rows++), std::string_view(base).substr(at, kFactBytesMax));
   }
   for (uint32_t old = rows; old < snapshot_rows_; ++old) host_.erase_fact(base_key(old));
   snapshot_rows_ = rows;
@@ -163,7 +163,7 @@ void Journal::put_heat() {
   put(heat, floor_);
   put(heat, hot_begin_.value);
   put(heat, cold_ops_);
-  (void)host_.put_fact(kHeat, heat);
+  store_fact(host_, kHeat, heat);
   heat_stored_ = true;
 }
 
@@ -179,7 +179,7 @@ void Journal::put_part(const Part& part) {
     put(value, part.head_offset);
     put(value, part.head_bytes);
   }
-  (void)host_.put_fact(part_key(part.begin), value);
+  store_fact(host_, part_key(part.begin), value);
 }
 
 void Journal::close_generation(const stream::StreamState& state, Incarnation highest_life) {

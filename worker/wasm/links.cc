@@ -37,7 +37,7 @@ void Links::put_child(Incarnation child, const Child& known) {
   std::string value;
   put(value, known.due.us);
   value.append(known.path);
-  (void)host_.put_fact(key_of(kChild, child), value);
+  store_fact(host_, key_of(kChild, child), value);
 }
 
 std::optional<Links::Child> Links::child(Incarnation child) const {
@@ -104,7 +104,7 @@ void Links::note_release(const stream::Unpin& unpin) {
   put(value, unpin.source.value);
   put(value, unpin.source_path_hash);
   value.append(source->second);
-  (void)host_.put_fact(key_of(kRelease, unpin.child), value);
+  store_fact(host_, key_of(kRelease, unpin.child), value);
   due_by(Instant{0});
 }
 

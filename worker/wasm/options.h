@@ -16,8 +16,8 @@ struct Options {
   // A checkpoint is written after so many ops or bytes: what waking has to replay at most.
   uint32_t checkpoint_ops = 256;
   uint64_t checkpoint_bytes = 2 << 20;
-  // Writes are refused from here on: nine tenths of what an object may store.
-  uint64_t storage_bytes_max = uint64_t{9} << 30;
+  // Writes are refused from here on: nine tenths of the 10 GB that an object may store.
+  uint64_t storage_bytes_max = 9000000000;
   // What is older than so much history goes to R2, if there is a bucket; 0: there is none.
   uint64_t seal_bytes = 0;
   uint32_t seal_ops = 4096;
