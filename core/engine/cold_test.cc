@@ -244,7 +244,7 @@ TEST_F(Unnoticed, ProducersAreKnownWithTheirEpochsSequencesAndReceipts) {
     expect_same(post("p/s", "message " + std::to_string(seq)).producer("w", 3, seq));
   }
   // Retries, recent and forgotten; a gap; those who were fenced, and who fences them.
-  for (const uint64_t seq : {39, 38, 20, 8, 7, 0}) {
+  for (const uint64_t seq : {39u, 38u, 20u, 8u, 7u, 0u}) {
     expect_same(post("p/s", "again").producer("w", 3, seq));
   }
   expect_same(post("p/s", "gap").producer("w", 3, 41));

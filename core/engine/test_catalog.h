@@ -79,7 +79,7 @@ class TestCatalog {
       sealed.path = state.path;
       sealed.snapshot.clear();
       stream::append_snapshot(sealed.snapshot, state);
-      std::erase_if(messages_[id], [&](const auto& entry) {
+      std::erase_if(messages_[id], [&, &state = state](const auto& entry) {
         return !stream::needs(state, entry.second.begin, entry.second.end);
       });
     }
