@@ -69,8 +69,9 @@ export async function handle(sent: Request, env: Env, ctx: ExecutionContext): Pr
   const request = asSent(sent)
   const { answer, name, read, shared, sse } = edge.decide(request)
   if (answer !== undefined) return answer
-  const stub = env.STREAMS.get(env.STREAMS.idFromName(name!))
-  if (sse) return followStream(request, stub, env, edge.module)
+  const id = env.STREAMS.idFromName(name!)
+  if (sse) return followStream(request, () => env.STREAMS.get(id), env, edge.module)
+  const stub = env.STREAMS.get(id)
   if (read) return cachedRead(request, stub, ctx, edge.module, shared)
   if (request.method !== 'DELETE') return stub.fetch(request)
   const deleted = await stub.fetch(request)

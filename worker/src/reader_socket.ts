@@ -1,5 +1,5 @@
 // What an SSE reader's socket between the edge and a stream's object carries: frames one way, and
-// "ready" the other way, when a frame that was asked for has been taken.
+// "ready" the other way, when a frame that was asked for has been taken; and pings.
 
 /** Kept with the object's end of the socket; survives hibernation. Below 1 KiB. */
 export interface ReaderState {
@@ -12,6 +12,10 @@ export interface ReaderState {
 }
 
 export const kReady = 'ready'
+
+/** Asked by the edge, and answered by the runtime though the object sleeps. */
+export const kPing = 'ping'
+export const kPong = 'pong'
 
 const kHeadBytes = 17
 

@@ -4,7 +4,7 @@
 // A client that is slower than its stream loses its socket, not its place: once it has taken what
 // is queued, another socket goes on where it stands. The same if the object was reset.
 import type { Module } from './module.ts'
-import { kReady, parseFrame } from './reader_socket.ts'
+import { kPing, kReady, parseFrame } from './reader_socket.ts'
 import { numberSetting, type Env } from './settings.ts'
 import type { StreamObject } from './stream_object.ts'
 
@@ -16,6 +16,7 @@ const kQueueBytes = 64 << 10
 // So much may be queued beyond that before the client counts as slow.
 const kLagBytes = 256 << 10
 const kTriesMax = 3
+const kRetryMs = 250
 const kEnded = 1000
 
 class Bridge {
@@ -24,6 +25,7 @@ class Bridge {
   private socket: WebSocket | null = null
   private at = -1
   private readyDue = false
+  private answered = true
   private lagging = false
   private over = false
   private tries = 0
@@ -32,7 +34,8 @@ class Bridge {
 
   constructor(
     private readonly request: Request,
-    private readonly stub: Stub,
+    // Each time another: one that has met with a failure serves no more.
+    private readonly stub: () => Stub,
     private readonly reader: string,
     private readonly heartbeatBytes: Uint8Array,
     env: Env,
@@ -59,10 +62,14 @@ class Bridge {
 
   attach(socket: WebSocket): void {
     this.socket = socket
+    this.answered = true
     socket.binaryType = 'arraybuffer'
     socket.accept()
     socket.addEventListener('message', ({ data }) => {
-      if (socket === this.socket && data instanceof ArrayBuffer) this.take(data)
+      if (socket !== this.socket) return
+      this.answered = true
+      this.tries = 0
+      if (data instanceof ArrayBuffer) this.take(data)
     })
     const closed = (event: { code?: number }): void => {
       if (socket !== this.socket) return
@@ -80,7 +87,6 @@ class Bridge {
     // A socket that took over may repeat what is here already.
     if (this.at >= 0 && frame.begin < this.at) return
     this.at = frame.end
-    this.tries = 0
     this.controller.enqueue(frame.bytes)
     if (frame.pulled) {
       this.readyDue = true
@@ -113,17 +119,33 @@ class Bridge {
     headers.set('ds-reader', this.reader)
     headers.set('ds-reader-at', String(this.at))
     try {
-      const answer = await this.stub.fetch(this.request.url, { headers })
+      const answer = await this.stub().fetch(this.request.url, { headers })
       if (answer.webSocket === null || this.over) return this.end()
       this.attach(answer.webSocket)
     } catch {
-      this.end()
+      setTimeout(() => void this.goOn(), kRetryMs)
     }
   }
 
   private beat(): void {
+    this.checkSocket()
     // Nothing has to keep a connection alive that has not even taken what it was sent.
     if ((this.controller.desiredSize ?? 0) > 0) this.controller.enqueue(this.heartbeatBytes.slice())
+  }
+
+  // An object that is gone does not always close its sockets. The runtime answers pings itself, so
+  // the object sleeps on; one that is not answered by the next beat shows that nobody is there.
+  private checkSocket(): void {
+    const socket = this.socket
+    if (socket === null) return
+    if (this.answered) {
+      this.answered = false
+      socket.send(kPing)
+      return
+    }
+    this.socket = null
+    socket.close(kEnded, 'no answer')
+    void this.goOn()
   }
 
   private end(): void {
@@ -144,13 +166,13 @@ class Bridge {
 
 export async function followStream(
   request: Request,
-  stub: Stub,
+  stub: () => Stub,
   env: Env,
   module: Module,
 ): Promise<Response> {
   const asked = new Headers(request.headers)
   asked.set('Upgrade', 'websocket')
-  const answer = await stub.fetch(request.url, { headers: asked })
+  const answer = await stub().fetch(request.url, { headers: asked })
   if (answer.webSocket === null) return answer
   const headers = new Headers(answer.headers)
   const reader = headers.get('ds-reader') ?? ''

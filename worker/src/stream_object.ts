@@ -4,7 +4,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { Module, headerLines, requestText, withoutBody, type Imports } from './module.ts'
 import { readBody } from './body.ts'
 import { applySettings, type Env } from './settings.ts'
-import { frameMessage, kReady, type ReaderState } from './reader_socket.ts'
+import { frameMessage, kPing, kPong, kReady, type ReaderState } from './reader_socket.ts'
 import { createTables, storageImports } from './storage.ts'
 
 const kDone = 0
@@ -31,6 +31,7 @@ export class StreamObject extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     createTables(ctx.storage.sql)
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(kPing, kPong))
     this.wake()
   }
 

@@ -2,7 +2,9 @@
 export class EventReader {
   text = ''
   ended = false
-  private constructor(private readonly reader: ReadableStreamDefaultReader<Uint8Array>) {
+  private readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  private constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
+    this.reader = reader
     void this.pump()
   }
 
