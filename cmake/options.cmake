@@ -23,6 +23,15 @@ if(DS_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
+option(DS_COVERAGE "Count what is reached (clang); see tests/coverage" OFF)
+if(DS_COVERAGE)
+  # Counters are mapped files: they outlive a process that is killed. Tests are written for GCC, whose
+  # -Wconversion lets signs be.
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping -Wno-sign-conversion
+                      "SHELL:-mllvm -runtime-counter-relocation")
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 find_program(DS_CCACHE ccache)
 if(DS_CCACHE)
   # Paths inside the tree are made relative: a second clone finds what the first one compiled.
