@@ -117,6 +117,8 @@ export class StreamObject extends DurableObject<Env> {
       event()
     } catch (error) {
       console.error('the core failed:', error)
+      // Not everywhere does the end of an object close them; their readers go on elsewhere.
+      for (const socket of this.ctx.getWebSockets()) socket.close(1011, 'failed')
       this.ctx.abort(`the core failed: ${String(error)}`)
       throw error
     }

@@ -85,7 +85,9 @@ export class StreamObject extends Plain {
     }
   }
   abort() {
-    this.ctx.abort('asked for')
+    this.guard(() => {
+      throw new Error('asked for')
+    })
   }
   async fetch(request) {
     counters.objectRequests++

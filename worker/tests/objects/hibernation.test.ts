@@ -81,6 +81,26 @@ test.runIf(process.env.DS_TEST_LONG === '1')(
   },
 )
 
+test('when the object fails its readers go on, and nobody loses or doubles an event', async () => {
+  runtime = await Runtime.start({ counted: true })
+  const url = runtime.url('fails')
+  await fetch(url, { method: 'PUT', headers: kText })
+  const readers = await openAll(url, '-1')
+  for (let round = 1; round <= 5; ++round) {
+    await append(url, `before ${round};`)
+    await runtime.abort('fails')
+    await append(url, `after ${round};`)
+  }
+  await Promise.all(readers.map((one) => one.until((text) => text.includes('after 5;'))))
+  for (const reader of readers) {
+    for (let round = 1; round <= 5; ++round) {
+      expect(reader.count(`before ${round};`)).toBe(1)
+      expect(reader.count(`after ${round};`)).toBe(1)
+    }
+  }
+  await Promise.all(readers.map((one) => one.close()))
+})
+
 test('after a restart of the runtime 100 readers go on at their last offsets', async () => {
   directory = mkdtempSync(join(tmpdir(), 'ds-worker-'))
   runtime = await Runtime.start({ persist: directory })
