@@ -25,8 +25,8 @@ endif()
 
 option(DS_COVERAGE "Count what is reached (clang); see tests/coverage" OFF)
 if(DS_COVERAGE)
-  # Counters are mapped files: they outlive a process that is killed. Tests are written for GCC, whose
-  # -Wconversion lets signs be.
+  # Counters are mapped files: they outlive a process that is killed. Tests are written for GCC,
+  # whose -Wconversion lets signs be.
   add_compile_options(-fprofile-instr-generate -fcoverage-mapping -Wno-sign-conversion
                       "SHELL:-mllvm -runtime-counter-relocation")
   add_link_options(-fprofile-instr-generate)

@@ -221,10 +221,10 @@ export const kKnown: readonly Known[] = [
   },
   {
     name: 'a body that is malformed for its own type is refused first',
-    why: 'freedom: §5.2 orders conflicts, not 400 and 409',
+    why: 'freedom: §5.2 orders conflicts, not 400 and 403 or 409',
     matches: ({ what }, _, ours, theirs) =>
       what === 'status' &&
-      statuses(ours, theirs) === '400/409' &&
+      ['400/403', '400/409'].includes(statuses(ours, theirs)) &&
       ['invalid_json', 'empty_array'].includes(code(ours)),
   },
   {
@@ -304,12 +304,12 @@ export const kKnown: readonly Known[] = [
   },
   {
     name: 'a soft-deleted stream is gone for its producers, too',
-    why: 'ours is right (§4.2): 410 for all operations; theirs closes it',
+    why: 'ours is right (§4.2): 410 for all operations; theirs closes it, or says that it is closed',
     matches: ({ what }, step, ours, theirs) =>
       what === 'status' &&
       code(ours) === 'stream_deleted' &&
       step.method === 'POST' &&
-      theirs.status === 204,
+      (theirs.status === 204 || theirs.status === 409),
   },
   {
     name: 'the ETag of an earlier stream at the same path',
