@@ -58,6 +58,15 @@ class File {
   // Takes space for the first `size` bytes where the file system can, so that a full disk shows
   // itself before anything is written. Says nothing about the contents.
   virtual IoStatus reserve(uint64_t size) = 0;
+  // Keeps this open file from being taken in another way by another open file of the same contents,
+  // of this process or any, until it is taken anew or ends. False if another one stands in the way;
+  // then nothing has changed. It binds only those who ask. A file is opened as kFree. Where the
+  // system cannot tell, kShared succeeds and kAlone does not.
+  enum class Hold : uint8_t { kFree, kShared, kAlone };
+  virtual bool take(Hold hold) {
+    (void)hold;
+    return true;  // nobody else has it
+  }
 };
 
 // One directory, flat. Names have no slashes. `open` may be called from any thread at any time, the

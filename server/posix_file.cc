@@ -137,6 +137,12 @@ class PosixFile final : public ports::File {
     return read_fully(fd_.get(), position, to, size);
   }
 
+  bool take(Hold hold) override {
+    const int how = hold == Hold::kAlone ? LOCK_EX : hold == Hold::kShared ? LOCK_SH : LOCK_UN;
+    if (::flock(fd_.get(), how | LOCK_NB) == 0) return true;
+    return errno != EWOULDBLOCK && hold != Hold::kAlone;
+  }
+
   Result<uint64_t, IoError> size() const override {
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) return from_errno(errno);

@@ -170,6 +170,52 @@ TEST_F(PosixFileTest, TheLockEndsWithItsDirectory) {
   EXPECT_TRUE((*second)->lock("LOCK").ok());
 }
 
+TEST_F(PosixFileTest, AnOpenFileIsTakenBesideOthersOrAlone) {
+  using Hold = ports::File::Hold;
+  const auto first = create("a");
+  const auto second = std::move(directory_->open("a", Directory::Open::kExisting)).value();
+  EXPECT_TRUE(first->take(Hold::kShared));
+  EXPECT_TRUE(second->take(Hold::kShared));
+  EXPECT_FALSE(first->take(Hold::kAlone));
+  EXPECT_TRUE(second->take(Hold::kFree));
+  EXPECT_TRUE(first->take(Hold::kAlone));
+  EXPECT_FALSE(second->take(Hold::kShared));
+  EXPECT_TRUE(first->take(Hold::kFree));
+  EXPECT_TRUE(second->take(Hold::kShared));
+}
+
+TEST_F(PosixFileTest, AGenerationThatSomebodyElseReadsIsNotReused) {
+  store::OpLogOptions options;
+  options.generation_bytes = store::kGenerationBytesMin;
+  store::OpLog::Recovery recovery;
+  const auto keep_all = [](std::string_view, LogPosition) { return true; };
+  auto log = std::move(store::OpLog::open(*directory_, options, keep_all, &recovery)).value();
+  const auto write_and_rotate = [&](uint64_t number) {
+    const std::string record = fakes::make_record(number, "payload");
+    const std::string_view batch = record;
+    LogPosition begin;
+    ASSERT_TRUE(log->append({&batch, 1}, false, {&begin, 1}).ok());
+    ASSERT_TRUE(log->rotate().ok());
+  };
+  const std::string spare = scratch_.path() + "/unfinished.tmp";
+  write_and_rotate(1);
+  {
+    const auto reader = directory_->open("00000001.log", Directory::Open::kExisting);
+    ASSERT_TRUE(reader.ok());
+    ASSERT_TRUE((*reader)->take(ports::File::Hold::kShared));
+    const std::string before = read_all(**reader, 0, 200);
+    ASSERT_TRUE(log->remove_through(1).ok());
+    EXPECT_FALSE(std::filesystem::exists(spare));
+    write_and_rotate(2);
+    EXPECT_EQ(read_all(**reader, 0, 200), before);
+  }
+  ASSERT_TRUE(log->remove_through(2).ok());
+  EXPECT_TRUE(std::filesystem::exists(spare));
+  // And with a full disk its space is given back.
+  log->save_space(true);
+  EXPECT_FALSE(std::filesystem::exists(spare));
+}
+
 TEST_F(PosixFileTest, DirectoriesAreMadeWithTheirParents) {
   for (const std::string path : {"/one/two/three", "/one/two/four/", "/one/two/four/"}) {
     ASSERT_TRUE(open_posix_directory(scratch_.path() + path).ok()) << path;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -46,6 +48,15 @@ Result<bool, LogProblem> copy_file(const GenerationFile& from, uint64_t bytes, p
   if (status.ok()) status = to.sync();
   if (!status.ok()) return log_io_problem("cannot write the copy", status.error());
   return true;
+}
+
+// Whether all these generations are still listed.
+bool all_there(ports::Directory& log, std::span<const uint32_t> generations) {
+  const auto names = log.list();
+  if (!names.ok()) return false;
+  return std::all_of(generations.begin(), generations.end(), [&names](uint32_t generation) {
+    return std::find(names->begin(), names->end(), generation_name(generation)) != names->end();
+  });
 }
 
 }  // namespace
@@ -95,9 +106,14 @@ Result<std::optional<std::vector<GenerationCopy>>, LogProblem> copy_log(ports::D
       return std::optional<Copies>();
     }
     auto opened = open_generation(from, generation);
-    if (!opened.ok()) return opened.error();
+    if (!opened.ok()) {
+      if (!all_there(from, generations)) return std::optional<Copies>();
+      return opened.error();
+    }
     found.push_back(std::move(opened).value());
   }
+  // What is held here is not reused; what was being reused before has lost its name.
+  if (!all_there(from, generations)) return std::optional<Copies>();
   // The last one has perhaps not begun.
   if (!found.empty() && found.back().state != HeaderState::kValid) found.pop_back();
   if (found.empty() && sealed_through > 0) return std::optional<Copies>();

@@ -16,6 +16,15 @@ namespace {
 constexpr uint64_t kFillStepBytes = 256 << 10;
 constexpr uint64_t kFillSyncBytes = 4 << 20;
 
+// Gives the file its name for good, or removes it.
+IoStatus name_generation_file(ports::Directory& directory, uint32_t generation) {
+  const IoStatus renamed = directory.rename(kUnfinishedName, generation_name(generation));
+  if (renamed.ok()) return directory.sync();
+  // Gives the space back. If this fails too, the next attempt or the next start does it.
+  (void)directory.remove(kUnfinishedName);
+  return renamed;
+}
+
 IoStatus make_zero_file(ports::File& file, uint64_t bytes) {
   const IoStatus reserved = file.reserve(bytes);
   if (!reserved.ok()) return reserved;
@@ -56,16 +65,25 @@ Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Dire
   std::unique_ptr<ports::File> file = std::move(opened).value();
 
   IoStatus status = make_zero_file(*file, bytes);
-  if (status.ok()) status = directory.rename(kUnfinishedName, generation_name(generation));
   if (!status.ok()) {
-    // Gives the space back. If this fails too, the next attempt or the next start does it.
     file.reset();
     (void)directory.remove(kUnfinishedName);
     return status.error();
   }
-  status = directory.sync();
+  status = name_generation_file(directory, generation);
   if (!status.ok()) return status.error();
   return file;
+}
+
+IoStatus reuse_generation_file(ports::Directory& directory, ports::File& file, uint32_t generation,
+                               uint64_t bytes) {
+  const IoStatus status = fill_with_zeros(file, 0, bytes);
+  (void)file.take(ports::File::Hold::kFree);
+  if (!status.ok()) {
+    (void)directory.remove(kUnfinishedName);
+    return status;
+  }
+  return name_generation_file(directory, generation);
 }
 
 Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t generation) {
@@ -81,6 +99,8 @@ Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t gene
   auto opened = directory_.open(generation_name(generation), ports::Directory::Open::kExisting);
   if (!opened.ok()) return opened.error();
   std::shared_ptr<ports::File> file = std::move(opened).value();
+  // Held while it is open here, so that it is not reused. If it is being, it has been given up.
+  if (!file->take(ports::File::Hold::kShared)) return IoError::kNotFound;
 
   const std::lock_guard lock(mutex_);
   if (generation <= given_up_through_) return IoError::kNotFound;
@@ -97,10 +117,14 @@ Result<std::shared_ptr<ports::File>, IoError> GenerationFiles::get(uint32_t gene
   return file;
 }
 
-void GenerationFiles::give_up_through(uint32_t generation) {
+std::shared_ptr<ports::File> GenerationFiles::give_up_through(uint32_t generation) {
   const std::lock_guard lock(mutex_);
   given_up_through_ = std::max(given_up_through_, generation);
+  const auto last = entries_.find(generation);
+  std::shared_ptr<ports::File> file;
+  if (last != entries_.end()) file = std::move(last->second.file);
   entries_.erase(entries_.begin(), entries_.upper_bound(generation));
+  return file;
 }
 
 bool GenerationFiles::given_up(uint32_t generation) {

@@ -20,6 +20,12 @@ inline constexpr const char* kLockName = "LOCK";
 Result<std::unique_ptr<ports::File>, ports::IoError> create_generation_file(
     ports::Directory& directory, uint32_t generation, uint64_t bytes);
 
+// The same from the file of a generation that nobody needs or has open any more, which is
+// kUnfinishedName by now: its blocks and the system's memory for it are there already. `file` is
+// taken alone, and free when this returns. After a failure the file is gone, or the finished one.
+ports::IoStatus reuse_generation_file(ports::Directory& directory, ports::File& file,
+                                      uint32_t generation, uint64_t bytes);
+
 // Fills [from, to) with zeros and syncs in steps, so that commits to other files of the same disk
 // are not held up for long.
 ports::IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to);
@@ -36,8 +42,8 @@ class GenerationFiles {
   // kNotFound if it is missing, or has been given up.
   Result<std::shared_ptr<ports::File>, ports::IoError> get(uint32_t generation);
   // Gives up this one and those before it, which are about to be removed: their files are closed
-  // once nobody reads them any more.
-  void give_up_through(uint32_t generation);
+  // once nobody reads them any more. Returns the file of the last one if it was open here.
+  std::shared_ptr<ports::File> give_up_through(uint32_t generation);
   bool given_up(uint32_t generation);
   // Replaces the file that is handed out from now on.
   void put(uint32_t generation, std::shared_ptr<ports::File> file);

@@ -33,6 +33,10 @@ Result<GenerationFile, LogProblem> open_generation(ports::Directory& directory,
   GenerationFile found;
   found.generation = generation;
   found.file = std::move(file).value();
+  // Held as long as it is open here. The log reuses only what nobody holds.
+  if (!found.file->take(ports::File::Hold::kShared)) {
+    return log_io_problem("cannot open " + name, IoError::kNotFound);
+  }
   const auto size = found.file->size();
   if (!size.ok()) return generation_read_problem(generation, size.error());
   found.file_bytes = *size;

@@ -148,9 +148,11 @@ class GenerationLog final : public OpLog {
     DS_ASSERT(generation < current_generation_);
     while (first_generation_ <= generation) {
       const uint32_t oldest = first_generation_;
-      files_.give_up_through(oldest);
-      const IoStatus removed = directory_.remove(generation_name(oldest));
-      if (!removed.ok() && removed.error() != IoError::kNotFound) return removed;
+      std::shared_ptr<ports::File> file = files_.give_up_through(oldest);
+      if (!keep_spare(oldest, std::move(file))) {
+        const IoStatus removed = directory_.remove(generation_name(oldest));
+        if (!removed.ok() && removed.error() != IoError::kNotFound) return removed;
+      }
       const auto used = used_.find(oldest);
       if (used != used_.end()) {
         earlier_bytes_ -= used->second;
@@ -184,7 +186,12 @@ class GenerationLog final : public OpLog {
            position_.load(std::memory_order_relaxed) >= bytes / 4;
   }
 
-  void save_space(bool on) override { saves_space_.store(on, std::memory_order_relaxed); }
+  void save_space(bool on) override {
+    saves_space_.store(on, std::memory_order_relaxed);
+    if (!on) return;
+    const std::lock_guard lock(next_mutex_);
+    drop_spare();
+  }
 
   IoStatus read_payloads(std::span<const Piece> pieces, std::string& out,
                          bool* corrupt) const override {
@@ -370,12 +377,44 @@ class GenerationLog final : public OpLog {
     const uint64_t bytes = std::max(usual, needed);
     next_ready_ = false;
     next_file_.reset();
-    auto created = create_generation_file(directory_, current_generation_ + 1, bytes);
-    if (!created.ok()) return created.error();
-    next_file_ = std::move(created).value();
+    if (spare_ != nullptr && bytes == generation_bytes_) {
+      const std::shared_ptr<ports::File> spare = std::move(spare_);
+      const IoStatus reused =
+          reuse_generation_file(directory_, *spare, current_generation_ + 1, bytes);
+      if (!reused.ok()) return reused;
+      next_file_ = spare;
+    } else {
+      drop_spare();
+      auto created = create_generation_file(directory_, current_generation_ + 1, bytes);
+      if (!created.ok()) return created.error();
+      next_file_ = std::move(created).value();
+    }
     next_bytes_ = bytes;
     next_ready_ = true;
     return {};
+  }
+
+  // Keeps the file of a generation that is to be removed for the next one, as kUnfinishedName: its
+  // blocks are allocated and its pages are in the system's memory, so that filling it with zeros
+  // costs a fraction of what a new one does. False if it is not to be, or cannot be: others may
+  // still read it. Needs next_mutex_.
+  bool keep_spare(uint32_t generation, std::shared_ptr<ports::File> file) {
+    if (spare_ != nullptr || saves_space_.load(std::memory_order_relaxed)) return false;
+    // Those that read it here share it; those that opened it themselves hold it.
+    if (file == nullptr || file.use_count() != 1) return false;
+    const auto size = file->size();
+    if (!size.ok() || *size != generation_bytes_) return false;
+    if (!file->take(ports::File::Hold::kAlone)) return false;
+    if (!directory_.rename(generation_name(generation), kUnfinishedName).ok()) return false;
+    spare_ = std::move(file);
+    return true;
+  }
+
+  // Needs next_mutex_.
+  void drop_spare() {
+    if (spare_ == nullptr) return;
+    spare_.reset();
+    (void)directory_.remove(kUnfinishedName);  // otherwise the next start does it
   }
 
   // How many of the unsynced frames, from the oldest on, are wholly there; makes those durable.
@@ -444,7 +483,8 @@ class GenerationLog final : public OpLog {
   // Guarded by next_mutex_, as is every change of names in the directory.
   std::mutex next_mutex_;
   std::map<uint32_t, uint64_t> used_;  // bytes, of the generations before the current one
-  std::unique_ptr<ports::File> next_file_;
+  std::shared_ptr<ports::File> next_file_;
+  std::shared_ptr<ports::File> spare_;  // kUnfinishedName, of generation_bytes_, taken alone
   uint64_t next_bytes_ = 0;
   std::atomic<bool> next_ready_{false};  // written with the mutex held
 };

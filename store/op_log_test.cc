@@ -201,6 +201,32 @@ TEST(OpLog, EveryGenerationOfARelaxedLogTellsThatWritesMayBeLost) {
   }
 }
 
+// Its file holds frames from end to end when it is given up, and must be all zeros when it is next.
+TEST(OpLog, AReusedFileTellsNothingOfWhatItHeldBefore) {
+  for (const FaultyDisk::Crash how : {FaultyDisk::Crash::kForget, FaultyDisk::Crash::kTear}) {
+    LogWorld world;
+    ASSERT_TRUE(world.open());
+    uint64_t number = 0;
+    for (uint32_t generation = 1; generation <= 6; ++generation) {
+      while (world.log->stats().last_generation <= generation) {
+        ASSERT_TRUE(world.commit(++number, 5000).ok());
+      }
+      ASSERT_TRUE(world.log->remove_through(generation).ok());
+      ASSERT_TRUE(world.log->prepare_next_generation().ok());
+    }
+    ASSERT_TRUE(world.append(number + 1, 5000).ok());
+    world.options.first_generation = 7;
+    world.crash(how);
+    ASSERT_TRUE(world.open()) << world.problem->message;
+    ASSERT_FALSE(world.replayed.empty());
+    EXPECT_GE(world.replayed.back(), number);
+    for (size_t i = 1; i < world.replayed.size(); ++i) {
+      EXPECT_EQ(world.replayed[i], world.replayed[i - 1] + 1);
+    }
+    ASSERT_TRUE(world.commit(number + 2).ok());
+  }
+}
+
 TEST(OpLog, ACleanCloseLosesNothing) {
   LogWorld world;
   ASSERT_TRUE(world.open());
