@@ -311,6 +311,17 @@ TEST_F(Commits, SeveralLivesFailTogether) {
   EXPECT_EQ(host.engine().stats().streams, 0u);
 }
 
+TEST_F(Commits, ASmallBatchKeepsNoMoreMemoryThanItNeedsAfterALargeOne) {
+  host.send(put("p/s", "text/plain", std::string(3000, 'x')));
+  const std::optional<Batch> large = host.engine().take_batch();
+  ASSERT_TRUE(large.has_value());
+  EXPECT_GT(large->records->size(), 3000u);
+  host.send(post("p/s", "y"));
+  const std::optional<Batch> small = host.engine().take_batch();
+  ASSERT_TRUE(small.has_value());
+  EXPECT_LT(small->records->capacity(), 600u);
+}
+
 TEST_F(Commits, ABatchHoldsWhatWasDecidedSinceTheLastOne) {
   EXPECT_FALSE(host.engine().has_batch());
   EXPECT_FALSE(host.engine().take_batch().has_value());

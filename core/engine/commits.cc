@@ -14,11 +14,13 @@ using wire::ErrorCode;
 
 namespace {
 
-// A batch's string may have grown to twice its size; what the cache keeps should not.
+// A batch's string may have grown to twice its size, or have been reserved for one as large as the
+// batch before it; what the cache keeps should not. (A copy: without exceptions `shrink_to_fit` of
+// libstdc++ does nothing.)
 SharedBytes share_trimmed(std::string records) {
-  constexpr size_t kSlackBytes = 4096;
+  constexpr size_t kSlackBytes = 128;
   if (records.capacity() > records.size() + records.size() / 4 + kSlackBytes) {
-    records.shrink_to_fit();
+    records = std::string(std::string_view(records));
   }
   return share(std::move(records));
 }

@@ -11,22 +11,29 @@ namespace {
 
 // No log has so many generations.
 constexpr LogPosition kAdoptedBegin{uint64_t{1} << 63};
+// Of a batch beside its string's memory: the string, its counts, its place here, and what the
+// allocator adds. Many batches are a single small op.
+constexpr uint64_t kBatchBytes = 104;
 
 }  // namespace
 
+uint64_t RecordCache::memory_of(const SharedBytes& records) {
+  return kBatchBytes + records->capacity();
+}
+
 void RecordCache::push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes) {
   DS_ASSERT(held_.empty() || held_.back().first < first_record);
-  bytes_ += records->size();
+  bytes_ += memory_of(records);
   held_.push_back(Held{first_record, std::move(records)});
   while (bytes_ > budget_bytes && held_.size() > 1) {
-    bytes_ -= held_.front().records->size();
+    bytes_ -= memory_of(held_.front().records);
     held_.pop_front();
   }
 }
 
 void RecordCache::drop_through(uint32_t generation) {
   while (!held_.empty() && held_.front().first.generation() <= generation) {
-    bytes_ -= held_.front().records->size();
+    bytes_ -= memory_of(held_.front().records);
     held_.pop_front();
   }
 }
@@ -48,8 +55,9 @@ stream::MessageIndex RecordCache::adopt(const stream::MessageIndex& index, std::
     records.append(bytes.substr(0, static_cast<size_t>(size)));
     bytes.remove_prefix(static_cast<size_t>(size));
   }
-  bytes_ += records.size();
-  if (!records.empty()) adopted_.push_back(Held{at, share(std::move(records))});
+  if (records.empty()) return moved;
+  adopted_.push_back(Held{at, share(std::move(records))});
+  bytes_ += memory_of(adopted_.back().records);
   return moved;
 }
 

@@ -15,8 +15,8 @@ namespace ds::engine {
 
 class RecordCache {
  public:
-  // Afterwards it holds at most `budget_bytes` of batches, and always the newest one.
-  // REQUIRES: `first_record` is after every batch that is held.
+  // Afterwards its batches take at most `budget_bytes` of memory, but the newest one is always
+  // held. REQUIRES: `first_record` is after every batch that is held.
   void push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes);
 
   // Forgets the batches in generations up to this one.
@@ -30,7 +30,10 @@ class RecordCache {
   // result keeps the whole batch alive.
   Slice find(LogPosition record) const;
 
+  // Memory of what it holds.
   uint64_t bytes() const { return bytes_; }
+  // What one batch takes, with all that its string has reserved.
+  static uint64_t memory_of(const SharedBytes& records);
 
  private:
   struct Held {

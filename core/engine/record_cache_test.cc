@@ -3,18 +3,22 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "core/stream/op_record.h"
 
 namespace ds::engine {
 namespace {
 
+// What a batch of so few bytes takes, whatever they are.
+uint64_t small_batch() { return RecordCache::memory_of(share("abc")); }
+
 TEST(RecordCache, FindsARecordUpToTheEndOfItsBatch) {
   RecordCache cache;
   EXPECT_TRUE(cache.find(log_position(1, 0)).bytes.empty());
-  cache.push(log_position(1, 100), share("abcdef"), 100);
-  cache.push(log_position(1, 200), share("ghi"), 100);
-  cache.push(log_position(2, 0), share("jkl"), 100);
+  cache.push(log_position(1, 100), share("abcdef"), 1000);
+  cache.push(log_position(1, 200), share("ghi"), 1000);
+  cache.push(log_position(2, 0), share("jkl"), 1000);
   EXPECT_EQ(cache.find(log_position(1, 100)).bytes, "abcdef");
   EXPECT_EQ(cache.find(log_position(1, 102)).bytes, "cdef");
   EXPECT_EQ(cache.find(log_position(1, 202)).bytes, "i");
@@ -23,23 +27,42 @@ TEST(RecordCache, FindsARecordUpToTheEndOfItsBatch) {
                               log_position(1, 203), log_position(2, 3), log_position(3, 0)}) {
     EXPECT_TRUE(cache.find(p).bytes.empty()) << p.value;
   }
-  EXPECT_EQ(cache.bytes(), 12u);
+  EXPECT_EQ(cache.bytes(), 3 * small_batch());
 }
 
 TEST(RecordCache, KeepsTheNewestWithinItsBudget) {
   RecordCache cache;
+  const uint64_t budget = 2 * small_batch() + 1;
   for (uint32_t i = 0; i < 100; ++i) {
-    cache.push(log_position(1, i * 10), share(std::string(4, static_cast<char>('a' + i % 26))), 10);
-    EXPECT_LE(cache.bytes(), 10u);
+    const std::string records(4, static_cast<char>('a' + i % 26));
+    cache.push(log_position(1, i * 10), share(records), budget);
+    EXPECT_LE(cache.bytes(), budget);
   }
   EXPECT_TRUE(cache.find(log_position(1, 970)).bytes.empty());
   EXPECT_FALSE(cache.find(log_position(1, 980)).bytes.empty());
   EXPECT_FALSE(cache.find(log_position(1, 990)).bytes.empty());
   // The newest one is held however large it is, and alone.
-  cache.push(log_position(2, 0), share(std::string(1000, 'x')), 10);
-  EXPECT_EQ(cache.bytes(), 1000u);
+  cache.push(log_position(2, 0), share(std::string(1000, 'x')), budget);
+  EXPECT_GE(cache.bytes(), 1000u);
   EXPECT_TRUE(cache.find(log_position(1, 990)).bytes.empty());
   EXPECT_EQ(cache.find(log_position(2, 0)).bytes.size(), 1000u);
+}
+
+TEST(RecordCache, ABatchCountsWithAllTheMemoryThatItKeeps) {
+  std::string small = "abc";
+  small.reserve(10000);
+  RecordCache cache;
+  cache.push(log_position(1, 0), share(std::move(small)), 25000);
+  EXPECT_GE(cache.bytes(), 10000u);
+  for (uint32_t i = 1; i < 100; ++i) {
+    std::string next = "abc";
+    next.reserve(10000);
+    cache.push(log_position(1, i * 10), share(std::move(next)), 25000);
+  }
+  EXPECT_TRUE(cache.find(log_position(1, 970)).bytes.empty());
+  EXPECT_EQ(cache.find(log_position(1, 980)).bytes, "abc");
+  cache.drop_through(1);
+  EXPECT_EQ(cache.bytes(), 0u);
 }
 
 TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
@@ -53,21 +76,23 @@ TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
 
 TEST(RecordCache, ForgetsGenerationsThatHaveBeenSealed) {
   RecordCache cache;
+  uint32_t at = 0;
   for (const uint32_t generation : {1, 1, 2, 4}) {
-    cache.push(log_position(generation, static_cast<uint32_t>(cache.bytes())), share("abc"), 100);
+    cache.push(log_position(generation, at), share("abc"), 1000);
+    at += 3;
   }
   cache.drop_through(0);
-  EXPECT_EQ(cache.bytes(), 12u);
+  EXPECT_EQ(cache.bytes(), 4 * small_batch());
   cache.drop_through(1);
-  EXPECT_EQ(cache.bytes(), 6u);
+  EXPECT_EQ(cache.bytes(), 2 * small_batch());
   EXPECT_TRUE(cache.find(log_position(1, 3)).bytes.empty());
   EXPECT_EQ(cache.find(log_position(2, 6)).bytes, "abc");
   cache.drop_through(3);
-  EXPECT_EQ(cache.bytes(), 3u);
+  EXPECT_EQ(cache.bytes(), small_batch());
   cache.drop_through(9);
   EXPECT_EQ(cache.bytes(), 0u);
   EXPECT_TRUE(cache.find(log_position(4, 9)).bytes.empty());
-  cache.push(log_position(10, 0), share("abc"), 100);
+  cache.push(log_position(10, 0), share("abc"), 1000);
   EXPECT_EQ(cache.find(log_position(10, 1)).bytes, "bc");
 }
 
