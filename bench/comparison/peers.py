@@ -122,18 +122,18 @@ class Ours(Server):
 
     def __init__(self, build, *flags):
         self.build = build
-        self.extra = flags
+        self.extra = flags or ("--seal-after", "5s")
         described = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
                                    capture_output=True, text=True, check=False)
         self.version = f"commit {described.stdout.strip() or 'unknown'}"
-        self.settings = "`--durability sync --seal-after 5s`"
+        self.settings = f"`--durability sync {' '.join(self.extra)}`"
 
     def install(self):
         return self.build / "durable-streams"
 
     def command(self, binary, port, data):
         return [binary, "serve", "--listen", f"127.0.0.1:{port}", "--data-dir", str(data),
-                "--durability", "sync", "--seal-after", "5s", "--log-level", "warn", *self.extra]
+                "--durability", "sync", "--log-level", "warn", *self.extra]
 
     def settle(self, port):
         while True:
