@@ -75,9 +75,12 @@ Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Dire
   return file;
 }
 
-IoStatus reuse_generation_file(ports::Directory& directory, ports::File& file, uint32_t generation,
-                               uint64_t bytes) {
-  const IoStatus status = fill_with_zeros(file, 0, bytes);
+IoStatus reuse_generation_file(ports::Directory& directory, ports::File& file,
+                               uint32_t generation) {
+  static constexpr char kZeros[kGenerationHeaderBytes] = {};
+  const std::string_view parts[] = {{kZeros, sizeof kZeros}, kSpareMark};
+  IoStatus status = file.write_at(0, parts);
+  if (status.ok()) status = file.sync();
   (void)file.take(ports::File::Hold::kFree);
   if (!status.ok()) {
     (void)directory.remove(kUnfinishedName);

@@ -11,7 +11,7 @@
 
 namespace ds::store {
 
-// Under this name a generation's file is filled with zeros before it gets its own.
+// Under this name a generation's file is made ready before it gets its own.
 inline constexpr const char* kUnfinishedName = "unfinished.tmp";
 inline constexpr const char* kLockName = "LOCK";
 
@@ -21,10 +21,11 @@ Result<std::unique_ptr<ports::File>, ports::IoError> create_generation_file(
     ports::Directory& directory, uint32_t generation, uint64_t bytes);
 
 // The same from the file of a generation that nobody needs or has open any more, which is
-// kUnfinishedName by now: its blocks and the system's memory for it are there already. `file` is
-// taken alone, and free when this returns. After a failure the file is gone, or the finished one.
+// kUnfinishedName by now: its blocks and the system's memory for it are there already. It keeps
+// what it holds but for its header, and gets a kSpareMark. `file` is taken alone, and free when
+// this returns. After a failure the file is gone, or the finished one.
 ports::IoStatus reuse_generation_file(ports::Directory& directory, ports::File& file,
-                                      uint32_t generation, uint64_t bytes);
+                                      uint32_t generation);
 
 // Fills [from, to) with zeros and syncs in steps, so that commits to other files of the same disk
 // are not held up for long.

@@ -1,5 +1,6 @@
 #include "store/generation_scan.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/crc32c.h"
@@ -40,10 +41,13 @@ Result<GenerationFile, LogProblem> open_generation(ports::Directory& directory,
   const auto size = found.file->size();
   if (!size.ok()) return generation_read_problem(generation, size.error());
   found.file_bytes = *size;
-  char header[kGenerationHeaderBytes] = {};
-  const auto got = found.file->read_at(0, header, sizeof header);
+  char head[kGenerationHeaderBytes + kSpareMark.size()] = {};
+  const auto got = found.file->read_at(0, head, sizeof head);
   if (!got.ok()) return generation_read_problem(generation, got.error());
-  found.state = decode_generation_header({header, *got}, &found.header);
+  found.state = decode_generation_header({head, *got}, &found.header);
+  found.spare =
+      std::string_view(head, *got).substr(std::min<uint64_t>(*got, kGenerationHeaderBytes)) ==
+      kSpareMark;
   if (found.state == HeaderState::kOtherVersion) {
     return LogProblem{Kind::kRefused, name + " was written by another version of this program"};
   }

@@ -30,6 +30,7 @@ struct GenerationFile {
   uint64_t file_bytes = 0;
   HeaderState state = HeaderState::kForeign;
   GenerationHeader header;  // if kValid
+  bool spare = false;       // has a kSpareMark: no frame has been written yet
 };
 
 // Opens a generation's file and looks at its header. A header of another version, or one that does

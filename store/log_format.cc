@@ -46,6 +46,7 @@ void encode_generation_header(const GenerationHeader& header, char* to) {
   std::memcpy(to, kGenerationMagic.data(), kGenerationMagic.size());
   put<uint32_t>(to + 8, kFormatVersion);
   put<uint32_t>(to + 16, header.generation);
+  put<uint32_t>(to + 20, header.flags);
   put<uint64_t>(to + 24, header.first_sequence);
   put<uint64_t>(to + 32, header.salt);
   put<uint64_t>(to + 40, header.file_bytes);
@@ -63,6 +64,7 @@ HeaderState decode_generation_header(std::string_view bytes, GenerationHeader* h
   }
   if (get<uint32_t>(from + 8) != kFormatVersion) return HeaderState::kOtherVersion;
   header->generation = get<uint32_t>(from + 16);
+  header->flags = get<uint32_t>(from + 20);
   header->first_sequence = get<uint64_t>(from + 24);
   header->salt = get<uint64_t>(from + 32);
   header->file_bytes = get<uint64_t>(from + 40);

@@ -1,5 +1,6 @@
 #include "store/log_tail.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -9,9 +10,13 @@
 namespace ds::store {
 namespace {
 
-// Whether `bytes`, which begin at a multiple of kFrameAlignment in the file, hold a frame header
-// that says that frame `missing` was synced.
-bool proves_sync_of(uint64_t missing, const GenerationFile& found, std::string_view bytes) {
+// Goes through `bytes`, which begin at `position`, a multiple of kFrameAlignment. `tail` is told of
+// a frame header that says that frame `missing` was synced, and if the file was used before, where
+// what may be frames of this generation ends: what the generation before has left is no danger.
+void look_at(std::string_view bytes, uint64_t position, const GenerationFile& found,
+             uint64_t missing, LogTail& tail) {
+  const bool reused = (found.header.flags & GenerationHeader::kReused) != 0;
+  if (!reused) tail.end = position + bytes.find_last_not_of('\0') + 1;
   char salt[sizeof(uint64_t)];
   for (size_t i = 0; i < sizeof salt; ++i) {
     salt[i] = static_cast<char>(found.header.salt >> (8 * i));
@@ -19,12 +24,16 @@ bool proves_sync_of(uint64_t missing, const GenerationFile& found, std::string_v
   for (size_t at = 0; at + kFrameHeaderBytes <= bytes.size(); at += kFrameAlignment) {
     if (std::memcmp(bytes.data() + at, salt, sizeof salt) != 0) continue;
     const std::optional<FrameHeader> frame = decode_frame_header(bytes.substr(at));
+    if (reused) {
+      const uint64_t size = frame ? frame_bytes(frame->payload_bytes) : kFrameHeaderBytes;
+      tail.end = std::max(tail.end, std::min(position + at + size, found.file_bytes));
+    }
     if (frame && frame->generation == found.generation && frame->sequence > missing &&
         frame->synced_through >= missing) {
-      return true;
+      tail.damaged = true;
+      return;
     }
   }
-  return false;
 }
 
 }  // namespace
@@ -39,8 +48,7 @@ Result<LogTail, LogProblem> look_behind(const GenerationFile& found, FileView& v
     // Nearly all of it is zeros: ask for that first, at the speed of memory.
     if ((*bytes)[0] != '\0' ||
         std::memcmp(bytes->data(), bytes->data() + 1, bytes->size() - 1) != 0) {
-      tail.end = at + bytes->find_last_not_of('\0') + 1;
-      tail.damaged = proves_sync_of(missing, found, *bytes);
+      look_at(*bytes, at, found, missing, tail);
       if (tail.damaged) return tail;
     }
     // Steps overlap by less than a header, so that none is missed at a border.

@@ -13,7 +13,7 @@
 namespace ds::store {
 
 struct LogTail {
-  uint64_t end = 0;      // one past the last byte that is not zero, or where the tail begins
+  uint64_t end = 0;      // one past what may be of this generation, or where the tail begins
   bool damaged = false;  // the frame that is missing had been synced: a later one says so
 };
 

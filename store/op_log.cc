@@ -64,6 +64,7 @@ class GenerationLog final : public OpLog {
   IoStatus start(RecoveredLog recovered) {
     next_file_ = std::move(recovered.next_file);
     next_bytes_ = recovered.next_bytes;
+    next_reused_ = recovered.next_reused;
     next_ready_ = next_file_ != nullptr;
     first_generation_ = recovered.first_generation;
     current_generation_ = recovered.first_generation - 1;
@@ -339,6 +340,7 @@ class GenerationLog final : public OpLog {
     header.first_sequence = first_sequence;
     header.salt = make_salt(salt_seed_, header.generation);
     header.file_bytes = next_bytes_;
+    if (next_reused_) header.flags |= GenerationHeader::kReused;
     char encoded[kGenerationHeaderBytes];
     encode_generation_header(header, encoded);
     const std::string_view view(encoded, sizeof encoded);
@@ -379,15 +381,16 @@ class GenerationLog final : public OpLog {
     next_file_.reset();
     if (spare_ != nullptr && bytes == generation_bytes_) {
       const std::shared_ptr<ports::File> spare = std::move(spare_);
-      const IoStatus reused =
-          reuse_generation_file(directory_, *spare, current_generation_ + 1, bytes);
+      const IoStatus reused = reuse_generation_file(directory_, *spare, current_generation_ + 1);
       if (!reused.ok()) return reused;
       next_file_ = spare;
+      next_reused_ = true;
     } else {
       drop_spare();
       auto created = create_generation_file(directory_, current_generation_ + 1, bytes);
       if (!created.ok()) return created.error();
       next_file_ = std::move(created).value();
+      next_reused_ = false;
     }
     next_bytes_ = bytes;
     next_ready_ = true;
@@ -395,9 +398,8 @@ class GenerationLog final : public OpLog {
   }
 
   // Keeps the file of a generation that is to be removed for the next one, as kUnfinishedName: its
-  // blocks are allocated and its pages are in the system's memory, so that filling it with zeros
-  // costs a fraction of what a new one does. False if it is not to be, or cannot be: others may
-  // still read it. Needs next_mutex_.
+  // blocks are allocated and its pages are in the system's memory, and it need not be filled with
+  // zeros. False if it is not to be, or cannot be: others may still read it. Needs next_mutex_.
   bool keep_spare(uint32_t generation, std::shared_ptr<ports::File> file) {
     if (spare_ != nullptr || saves_space_.load(std::memory_order_relaxed)) return false;
     // Those that read it here share it; those that opened it themselves hold it.
@@ -486,6 +488,7 @@ class GenerationLog final : public OpLog {
   std::shared_ptr<ports::File> next_file_;
   std::shared_ptr<ports::File> spare_;  // kUnfinishedName, of generation_bytes_, taken alone
   uint64_t next_bytes_ = 0;
+  bool next_reused_ = false;
   std::atomic<bool> next_ready_{false};  // written with the mutex held
 };
 

@@ -84,16 +84,21 @@ class Recoverer {
   }
 
   // Only the last file may have no header, if it was prepared and not begun. A header is durable
-  // before anything is written behind it: so there is nothing there.
+  // before anything is written behind it: so there is nothing there, or what an earlier generation
+  // left behind a mark.
   Problem look_at_last() {
     GenerationFile& last = found_.back();
     if (last.state == HeaderState::kValid) return std::nullopt;
     const bool damaged = last.state == HeaderState::kDamaged;
     if (last.file_bytes < kGenerationBytesMin) return not_a_generation(last);
     FileView view(*last.file, last.file_bytes);
-    const auto end = end_of_data(view, kGenerationHeaderBytes);
-    if (!end.ok()) return generation_read_problem(last.generation, end.error());
-    if (*end > kGenerationHeaderBytes) {
+    uint64_t end = kGenerationHeaderBytes;
+    if (!last.spare) {
+      const auto found = end_of_data(view, kGenerationHeaderBytes);
+      if (!found.ok()) return generation_read_problem(last.generation, found.error());
+      end = *found;
+    }
+    if (end > kGenerationHeaderBytes) {
       const auto header = view.bytes(0, kGenerationHeaderBytes);
       if (!header.ok()) return generation_read_problem(last.generation, header.error());
       const bool erased = header->find_first_not_of('\0') == std::string_view::npos;
@@ -102,6 +107,7 @@ class Recoverer {
     }
     log_.next_file = std::move(last.file);
     log_.next_bytes = last.file_bytes;
+    log_.next_reused = last.spare;
     found_.pop_back();
     if (found_.empty() && options_.first_generation > 1) {
       return corrupt_log(options_.first_generation, 0, "the header is damaged");
@@ -249,7 +255,7 @@ class Recoverer {
   RecoveredLog log_;
   std::vector<GenerationFile> found_;
   std::deque<Unproven> unproven_;  // of the generation walked last
-  uint64_t tail_end_ = 0;          // one past the last byte that is not zero
+  uint64_t tail_end_ = 0;          // what is before it and behind the log is to be zeros
   bool unfinished_ = false;
 };
 

@@ -26,9 +26,10 @@ struct RecoveredLog {
   uint32_t last_flags = 0;            // of the newest frame
   std::map<uint32_t, uint64_t> used;  // bytes, of the generations before
   uint32_t first_generation = 1;
-  // The next generation's file, filled with zeros and not begun, if there is one.
+  // The next generation's file, made ready and not begun, if there is one.
   std::unique_ptr<ports::File> next_file;
   uint64_t next_bytes = 0;
+  bool next_reused = false;  // it has a kSpareMark
 };
 
 Result<RecoveredLog, LogProblem> recover(ports::Directory& directory, const OpLogOptions& options,

@@ -12,6 +12,7 @@ namespace {
 
 using fakes::FaultyDisk;
 using fakes::LogWorld;
+using fakes::make_record;
 using fakes::up_to;
 using Kind = LogProblem::Kind;
 
@@ -305,6 +306,74 @@ TEST(Recovery, AHeaderThatACrashHasTornCostsNothing) {
   for (uint64_t i = 4; i <= 100; ++i) ASSERT_TRUE(world.commit(i, 1000).ok());
   ASSERT_TRUE(world.open());
   EXPECT_EQ(world.replayed, up_to(100));
+}
+
+// The last generation's file is that of an earlier one, all of which it holds but its beginning.
+std::string reused_file(const LogWorld& world) {
+  LogWorld earlier(5);
+  make_log(earlier, 10);
+  std::string bytes = earlier.disk.contents(kFirst);
+  bytes.replace(0, kGenerationHeaderBytes, kGenerationHeaderBytes, '\0');
+  bytes.replace(kGenerationHeaderBytes, kSpareMark.size(), kSpareMark);
+  EXPECT_EQ(bytes.size(), world.disk.contents(kFirst).size());
+  return bytes;
+}
+
+TEST(Recovery, AReusedFileThatHasNotBegunIsNext) {
+  for (const std::string torn : {"", "ds-oplog\1"}) {
+    LogWorld world;
+    make_log(world, 3);
+    std::string bytes = reused_file(world);
+    bytes.replace(0, torn.size(), torn);
+    world.disk.set_contents("00000002.log", bytes);
+    ASSERT_TRUE(world.open()) << world.problem->message;
+    EXPECT_EQ(world.replayed, up_to(3));
+    for (uint64_t i = 4; i <= 100; ++i) ASSERT_TRUE(world.commit(i, 1000).ok());
+    world.crash(FaultyDisk::Crash::kForget);
+    ASSERT_TRUE(world.open()) << world.problem->message;
+    EXPECT_EQ(world.replayed, up_to(100));
+  }
+}
+
+TEST(Recovery, AReusedFileWhoseHeaderIsDamagedOnceItHasBegunIsCorruption) {
+  LogWorld world;
+  make_log(world, 3);
+  world.disk.set_contents("00000002.log", reused_file(world));
+  ASSERT_TRUE(world.open());
+  uint64_t number = 3;
+  while (world.log->stats().last_generation == 1) ASSERT_TRUE(world.commit(++number, 1000).ok());
+  world.end_process();
+  world.disk.flip_bit("00000002.log", 30, 0);
+  expect_refused(world, Kind::kCorrupt, "00000002.log at byte 0");
+}
+
+// Only what may be of the new generation is cut off: the rest is told apart by its salt.
+TEST(Recovery, ATornTailInAReusedFileEndsWithItsLastFrame) {
+  LogWorld world;
+  make_log(world, 3);
+  world.disk.set_contents("00000002.log", reused_file(world));
+  ASSERT_TRUE(world.open());
+  uint64_t number = 3;
+  while (world.log->stats().last_generation == 1) ASSERT_TRUE(world.commit(++number, 1000).ok());
+  ASSERT_TRUE(world.append(number + 1).ok());
+  ASSERT_TRUE(world.append(number + 2).ok());
+  world.end_process();
+  // The first of the two vanishes, the second stays.
+  std::string bytes = world.disk.contents("00000002.log");
+  const size_t second = bytes.rfind(make_record(number + 2, LogWorld::payload(number + 2, 100)));
+  const size_t first = bytes.rfind(make_record(number + 1, LogWorld::payload(number + 1, 100)));
+  ASSERT_NE(first, std::string::npos);
+  ASSERT_NE(second, std::string::npos);
+  const size_t torn = first - kFrameHeaderBytes;
+  bytes.replace(torn, 8, 8, '\0');
+  world.disk.set_contents("00000002.log", bytes);
+  ASSERT_TRUE(world.open()) << world.problem->message;
+  EXPECT_EQ(world.replayed, up_to(number));
+  EXPECT_EQ(world.recovery.torn_bytes, 2 * (second - first));
+  ASSERT_TRUE(world.open());
+  EXPECT_EQ(world.recovery.torn_bytes, 0u);
+  EXPECT_EQ(world.disk.contents("00000002.log").substr(torn, second - first),
+            std::string(second - first, '\0'));
 }
 
 TEST(Recovery, UnfinishedFilesAreRemoved) {

@@ -52,6 +52,7 @@ class LogCheck {
 
   static bool not_begun(const GenerationFile& found) {
     if (found.state == HeaderState::kValid) return false;
+    if (found.spare) return true;
     FileView view(*found.file, found.file_bytes);
     const auto tail = look_behind(found, view, kGenerationHeaderBytes, 0);
     return tail.ok() && tail->end == kGenerationHeaderBytes;
