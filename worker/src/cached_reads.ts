@@ -1,6 +1,9 @@
 // Reads through the edge's cache. What may be kept, and for how long, is what the answer's
 // Cache-Control says; a read that reached the tail says no-cache and is never kept.
 //
+// A look into the cache takes longer than many an answer. URLs whose last answer was not to be kept
+// are remembered, and their plain reads go to the object at once: it is always right.
+//
 // Equal requests that are under way at once share one answer, as bytes: what carries a response
 // cannot cross requests. Whoever waits for another's answer asks for itself if that does not come.
 import type { Module } from './module.ts'
@@ -20,8 +23,26 @@ const kSharedRequestsMax = 10_000
 
 const underWay = new Map<string, Promise<Answer>>()
 
+const kUnkeptMax = 4096
+const kUnkeptUrlMax = 512
+
+// In the order in which they were answered.
+const unkept = new Set<string>()
+
+function remember(key: string, kept: boolean): void {
+  unkept.delete(key)
+  if (kept || key.length > kUnkeptUrlMax) return
+  unkept.add(key)
+  if (unkept.size > kUnkeptMax) unkept.delete(unkept.values().next().value!)
+}
+
 function isPublic(headers: Headers): boolean {
   return headers.get('cache-control')?.startsWith('public') ?? false
+}
+
+// Those wait for what is the same for all of them: they always look.
+function isLive(url: string): boolean {
+  return new URL(url).searchParams.has('live')
 }
 
 function labelled(response: Response, label: 'HIT' | 'MISS' | 'BYPASS'): Response {
@@ -44,8 +65,7 @@ function made(answer: Answer, label: 'HIT' | 'MISS' | 'BYPASS'): Response {
 function fromCache(request: Request, kept: Response, module: Module): Response {
   const tag = kept.headers.get('etag')
   const known = request.headers.get('if-none-match')
-  const live = new URL(request.url).searchParams.has('live')
-  if (tag !== null && known !== null && !live) {
+  if (tag !== null && known !== null && !isLive(request.url)) {
     const tagSize = new TextEncoder().encode(tag).length
     module.giveText(tag + known)
     if (module.core.etag_matches(tagSize) === 1) {
@@ -96,6 +116,7 @@ async function lead(
   ctx.waitUntil(over)
   const got = await answer
   const kept = isPublic(new Headers(got.headers))
+  if (got.status === 200) remember(key, kept || isLive(key))
   return made(got, kept ? 'MISS' : 'BYPASS')
 }
 
@@ -107,6 +128,22 @@ export async function forgetReads(url: string): Promise<void> {
   await Promise.all(starts.map((start) => caches.default.delete(plain.href + start)))
 }
 
+async function askAgain(
+  key: string,
+  request: Request,
+  stub: Stub,
+  ctx: ExecutionContext,
+): Promise<Response> {
+  const response = await stub.fetch(request)
+  if (response.status !== 200) return labelled(response, 'BYPASS')
+  const keep = isPublic(response.headers)
+  remember(key, keep || isLive(key))
+  if (!keep) return labelled(response, 'BYPASS')
+  const answer = labelled(response, 'MISS')
+  ctx.waitUntil(caches.default.put(key, answer.clone()))
+  return answer
+}
+
 export async function cachedRead(
   request: Request,
   stub: Stub,
@@ -115,6 +152,7 @@ export async function cachedRead(
   shared: boolean,
 ): Promise<Response> {
   const key = request.url
+  if (unkept.has(key)) return askAgain(key, request, stub, ctx)
   const kept = await caches.default.match(key)
   if (kept !== undefined) return fromCache(request, kept, module)
   // A revalidation may be answered 304, which is nobody else's answer.
@@ -123,17 +161,12 @@ export async function cachedRead(
     if (other !== undefined) {
       const answer = await waitFor(other)
       // What reached the tail may be older than this request.
-      const long = new URL(key).searchParams.has('live')
-      if (answer !== null && (long || isPublic(new Headers(answer.headers)))) {
+      if (answer !== null && (isLive(key) || isPublic(new Headers(answer.headers)))) {
         return made(answer, 'HIT')
       }
     } else if (underWay.size < kSharedRequestsMax) {
       return lead(key, request, stub, ctx)
     }
   }
-  const response = await stub.fetch(request)
-  if (!isPublic(response.headers) || response.status !== 200) return labelled(response, 'BYPASS')
-  const answer = labelled(response, 'MISS')
-  ctx.waitUntil(caches.default.put(key, answer.clone()))
-  return answer
+  return askAgain(key, request, stub, ctx)
 }

@@ -77,6 +77,26 @@ test('an SSE reader is one request, and nothing more for as long as it is idle o
   await reader!.close()
 })
 
+test('a read at the tail is never kept, and one of a full chunk is once there is one', async () => {
+  const url = await create('grows')
+  await append(url, 'begun')
+  const read = async () => {
+    const answer = await fetch(`${url}?offset=-1`)
+    return [answer.headers.get('x-cache'), (await answer.arrayBuffer()).byteLength]
+  }
+  expect(await read()).toEqual(['BYPASS', 5])
+  await append(url, ', and gone on')
+  expect(await read()).toEqual(['BYPASS', 18])
+  // More than one chunk.
+  for (let i = 0; i < 3; ++i) await append(url, 'x'.repeat(1 << 20))
+  const [label, size] = await read()
+  expect(label).toBe('MISS')
+  const counted = await runtime.counted(async () => {
+    expect(await read()).toEqual(['HIT', size])
+  })
+  expect(counted).toMatchObject({ workerRequests: 1, objectRequests: 0 })
+})
+
 test('a long-poll that the edge has kept reaches no object', async () => {
   const url = await create('polls')
   const offset = await append(url, 'first')
