@@ -38,13 +38,21 @@ void CommitterThread::stop() {
 void CommitterThread::commit() {
   while (committer_.wait(seconds(1))) {
     committer_.run_once(clock_.now());
-    if (!log_.wants_next_generation()) continue;
-    {
-      const std::lock_guard lock(mutex_);
-      wanted_ = true;
-    }
-    wake_.notify_all();
+    ask_for_generation();
   }
+}
+
+void CommitterThread::commit_in_place() {
+  if (committer_.try_run(clock_.now())) ask_for_generation();
+}
+
+void CommitterThread::ask_for_generation() {
+  if (!log_.wants_next_generation()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+  }
+  wake_.notify_all();
 }
 
 void CommitterThread::prepare() {

@@ -23,10 +23,13 @@ class CommitterThread {
 
   // Commits what is queued, then ends both threads.
   void stop();
+  // Any thread: commits what is queued before it returns, unless the thread is at it already.
+  void commit_in_place();
 
  private:
   void commit();
   void prepare();
+  void ask_for_generation();
 
   store::Committer& committer_;
   store::OpLog& log_;

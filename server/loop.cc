@@ -191,6 +191,7 @@ void Loop::end_turn() {
   unwritten_bytes_ = 0;
   deliver_outboxes();
   bury_dead();
+  commit_in_place();
   if (!ready_.empty() || !unread_.empty()) continue_later();
   if (draining_) check_drained();
   arm_timer();
@@ -211,13 +212,16 @@ void Loop::watch_sockets() {
                       [this](const boost::system::error_code& error) {
                         if (error) return;
                         begin_turn();
-                        serve_sockets();
+                        events_ = serve_sockets();
+                        gather_writes();
                         end_turn();
+                        events_ = 0;
                         watch_sockets();
                       });
 }
 
-void Loop::serve_sockets() {
+// Returns how many were ready.
+int Loop::serve_sockets() {
   epoll_event events[kEventsPerTurn];
   const int count = epoll_wait(sockets_.native_handle(), events, kEventsPerTurn, 0);
   for (int i = 0; i < count; ++i) {
@@ -225,6 +229,7 @@ void Loop::serve_sockets() {
     if (slot.connection != nullptr) slot.connection->on_events(events[i].events);
     write_early();
   }
+  return std::max(count, 0);
 }
 
 void Loop::read_mail() {

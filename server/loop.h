@@ -4,6 +4,10 @@
 // other threads, a timer), then end_turn() hands the ops decided in it to the committer as one
 // batch, carries out what the engine asked for, and writes to each connection once.
 //
+// While the disk is quick and writes are few, the loop makes the commit itself, at the end of the
+// turn: two wake-ups between threads cost more than such a sync (docs/performance.md). A loop that
+// is about to do so first gathers the requests that follow upon the answers of its last commit.
+//
 // The sockets are in an epoll set of their own, edge-triggered and registered once, and Asio waits
 // for that set: a request then costs no epoll_ctl and no queued operation, and all sockets that are
 // ready are served before the batch goes to the committer. Timers, mail and accepting are Asio's.
@@ -25,6 +29,7 @@
 #include "core/engine/engine.h"
 #include "server/ballast.h"
 #include "server/clock.h"
+#include "server/committer_thread.h"
 #include "server/config/config.h"
 #include "server/http/connection.h"
 #include "server/log.h"
@@ -49,7 +54,8 @@ struct LoopShared {
   const Config& config;
   Clock& clock;
   std::vector<Loop*> loops;
-  store::Committer* committer = nullptr;  // none with memory durability, nor the next two
+  store::Committer* committer = nullptr;  // none with memory durability, nor the next three
+  CommitterThread* committer_thread = nullptr;
   ReaderPool* readers = nullptr;
   const store::OpLog* log = nullptr;
   const store::Sealer* sealer = nullptr;
@@ -137,7 +143,7 @@ class Loop final : public ConnectionHost, public ReadListener {
 
   // loop.cc
   void watch_sockets();
-  void serve_sockets();
+  int serve_sockets();
   void write_early();
   void read_mail();
   void take_sockets();
@@ -172,8 +178,15 @@ class Loop final : public ConnectionHost, public ReadListener {
     outboxes_[owner].to_engine.emplace_back(std::in_place_type<T>, std::move(message));
   }
   void handle(ToEngine& message);
+
+  // loop_commits.cc
+  bool may_commit_in_place() const;
+  void gather_writes();
   void submit_batch();
+  void commit_in_place();
   void complete_in_memory();
+
+  // loop_actions.cc
   void deliver_outboxes();
   void gather_metrics(engine::RequestId id);
   void answer_metrics(engine::RequestId id);
@@ -220,6 +233,9 @@ class Loop final : public ConnectionHost, public ReadListener {
   std::vector<uint64_t> refused_loads_;
   std::vector<uint64_t> refused_sealed_reads_;
   uint64_t commits_outstanding_ = 0;
+  bool committing_in_place_ = false;  // at the end of this turn
+  int events_ = 0;                    // of sockets in this turn
+  int events_of_last_batch_ = 0;
   wire::ErrorCode storage_refusal_ = wire::ErrorCode::kNone;
   LogLimit failures_logged_;
   uint64_t unwritten_bytes_ = 0;  // of answers in this turn, since they were last written

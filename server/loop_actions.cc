@@ -176,32 +176,7 @@ void Loop::carry_out(engine::PeerMessage& action) {
   }
 }
 
-// --- Commits ------------------------------------------------------------------------------------
-
-void Loop::submit_batch() {
-  if (shared_.committer == nullptr) return complete_in_memory();
-  if (!engine_->has_batch()) return;
-  std::optional<engine::Batch> batch = engine_->take_batch();
-  if (!batch) return;
-  ++commits_outstanding_;
-  shared_.committer->submit(index_, engine_->epoch(), std::move(*batch));
-}
-
-// Without a log a batch is as durable as it gets at once. Its place is a made-up one that grows.
-void Loop::complete_in_memory() {
-  while (engine_->has_batch()) {
-    const std::optional<engine::Batch> batch = engine_->take_batch();
-    if (!batch) return;
-    const uint64_t size = batch->records->size();
-    // A record's bytes lie within one generation.
-    if ((memory_position_ & 0xffffffff) + size > 0xffffffff) {
-      memory_position_ = ((memory_position_ >> 32) + 1) << 32;
-    }
-    const LogPosition at{memory_position_};
-    memory_position_ += size;
-    engine_->on_commit(batch->batch_id, engine::CommitOutcome::kDurable, at, now_, actions_);
-  }
-}
+// --- To other loops ------------------------------------------------------------------------------
 
 void Loop::deliver_outboxes() {
   for (size_t i = 0; i < outboxes_.size(); ++i) {

@@ -121,6 +121,8 @@ void add_commits(Families& families, const MetricsInput& input) {
   if (input.committer == nullptr) return;
   const store::Committer::Stats stats = input.committer->stats();
   families.counter("ds_commits_total", "Group commits made durable.", stats.commits);
+  families.counter("ds_commits_in_place_total", "Those that an event loop made by itself.",
+                   stats.in_place);
   families.counter("ds_commit_batches_total", "Batches in them.", stats.batches);
   families.counter("ds_commit_ops_total", "Ops in them; by commits: the batch size.", stats.ops);
   families.counter("ds_commit_bytes_total", "Bytes of records in them.", stats.bytes);

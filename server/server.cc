@@ -202,6 +202,7 @@ std::string Server::open_store() {
   ballast_->start([this](bool full) { log_->save_space(full); });
   committer_thread_ = std::make_unique<CommitterThread>(*committer_, *log_, *ballast_, clock_);
   shared_.committer = committer_.get();
+  shared_.committer_thread = committer_thread_.get();
   shared_.readers = readers_.get();
   shared_.log = log_.get();
   shared_.sealer = sealer_.get();

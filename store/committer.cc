@@ -15,6 +15,8 @@ using ports::IoStatus;
 
 namespace {
 
+constexpr int64_t kRecentCommits = 8;  // about as many make up the recent latency
+
 std::string_view records_of(const engine::Batch& batch) {
   return batch.records != nullptr ? std::string_view(*batch.records) : std::string_view();
 }
@@ -24,16 +26,39 @@ std::string_view records_of(const engine::Batch& batch) {
 Committer::Committer(OpLog& log, CommitListener& listener, const Options& options, uint32_t engines)
     : log_(log), listener_(listener), options_(options), oldest_epoch_(engines, 0) {}
 
-void Committer::submit(uint32_t engine, uint64_t epoch, engine::Batch batch) {
+void Committer::submit(uint32_t engine, uint64_t epoch, engine::Batch batch, Wake wake) {
   DS_ASSERT(engine < oldest_epoch_.size());
   {
     const std::lock_guard lock(mutex_);
     queue_.push_back({engine, epoch, std::move(batch)});
   }
-  wake_.notify_one();
+  if (wake == Wake::kYes) wake_.notify_one();
 }
 
 bool Committer::run_once(Instant now) {
+  const std::lock_guard running(running_);
+  return run(now);
+}
+
+bool Committer::try_run(Instant now) {
+  const std::unique_lock running(running_, std::try_to_lock);
+  if (!running || state_ != State::kWorking || options_.durability != Durability::kSync) {
+    wake_.notify_one();
+    return false;
+  }
+  in_place_ = true;
+  run(now);
+  in_place_ = false;
+  if (state_ == State::kWorking) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    broken_in_place_ = true;
+  }
+  wake_.notify_one();
+  return true;
+}
+
+bool Committer::run(Instant now) {
   now_ = now;
   if (state_ == State::kBroken) {
     if (now < retry_at_ && !stopping()) return false;
@@ -69,17 +94,22 @@ void Committer::ask_for_rotation() {
 }
 
 bool Committer::wait(Duration longest) {
-  const Duration limit = longest_wait(longest);
+  std::unique_lock running(running_);
+  const std::chrono::microseconds limit(longest_wait(longest).us);
+  const bool broken = state_ == State::kBroken;
+  const bool unsynced = answered_unsynced_ > 0;  // relaxed only: nobody else changes it
   std::unique_lock lock(mutex_);
-  if (state_ == State::kBroken) {
+  broken_in_place_ = false;
+  running.unlock();
+  if (broken) {
     // New batches change nothing before the next attempt.
-    if (!stopped_)
-      wake_.wait_for(lock, std::chrono::microseconds(limit.us), [this] { return stopped_; });
+    if (!stopped_) wake_.wait_for(lock, limit, [this] { return stopped_; });
     return true;
   }
-  wake_.wait_for(lock, std::chrono::microseconds(limit.us),
-                 [this] { return stopped_ || rotation_wanted_ || !queue_.empty(); });
-  return !stopped_ || !queue_.empty() || answered_unsynced_ > 0;
+  wake_.wait_for(lock, limit, [this] {
+    return stopped_ || rotation_wanted_ || broken_in_place_ || !queue_.empty();
+  });
+  return !stopped_ || !queue_.empty() || broken_in_place_ || unsynced;
 }
 
 void Committer::stop() {
@@ -185,11 +215,15 @@ IoStatus Committer::with_room(const std::function<IoStatus()>& write) {
 // The frame is as durable as it is meant to be: counts it and reports its batches.
 void Committer::frame_done() {
   const auto took = std::chrono::steady_clock::now() - frame_began_;
-  const auto latency_us =
-      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  const int64_t took_us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  const auto latency_us = static_cast<uint64_t>(took_us);
+  const int64_t recent_us = recent_latency_us_.load(std::memory_order_relaxed);
+  recent_latency_us_.store(recent_us + (took_us - recent_us) / kRecentCommits,
+                           std::memory_order_relaxed);
   {
     const std::lock_guard lock(stats_mutex_);
     ++stats_.commits;
+    if (in_place_) ++stats_.in_place;
     stats_.batches += frame_.size();
     for (const size_t i : frame_) {
       stats_.ops += taken_[i].batch.op_count;

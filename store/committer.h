@@ -1,5 +1,6 @@
 // Group commit: whatever has queued up, from all engines, while the last sync ran becomes the next
-// frame (DESIGN §4). A class without a thread: its host calls run_once() from one thread.
+// frame (DESIGN §4). A class without a thread: its host calls run_once() from one thread, the
+// committer's; others may commit in its place with try_run() when it has nothing to do.
 //
 // Each batch carries its engine's epoch. After a failed commit the committer refuses batches of
 // older epochs, until the engine has reset itself and sends batches of a newer one. When a sync
@@ -12,6 +13,7 @@
 // were lost, and streams go on under new lives.)
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -31,7 +33,7 @@ enum class Durability : uint8_t {
   kRelaxed,  // answered after the write; synced at an interval, the stated loss window
 };
 
-// Told about the end of every batch, on the committer's thread. May call submit, nothing else of
+// Told about the end of every batch, on the thread that commits. May call submit, nothing else of
 // the committer's.
 class CommitListener {
  public:
@@ -61,12 +63,21 @@ class Committer {
 
   Committer(OpLog& log, CommitListener& listener, const Options& options, uint32_t engines);
 
-  // Any thread.
-  void submit(uint32_t engine, uint64_t epoch, engine::Batch batch);
+  enum class Wake : uint8_t { kYes, kNo };
+
+  // Any thread. With Wake::kNo the committer's thread is not told: the caller goes on with
+  // try_run().
+  void submit(uint32_t engine, uint64_t epoch, engine::Batch batch, Wake wake = Wake::kYes);
 
   // Committer thread: commits what is queued. Returns false if there was nothing to do.
   // `now` drives the relaxed sync and the retries.
   bool run_once(Instant now);
+  // Any thread: commits what is queued, before it returns. Returns false, and leaves that to the
+  // committer's thread, if somebody is committing already, the log is broken, or durability is
+  // relaxed.
+  bool try_run(Instant now);
+  // Any thread: how long a commit has taken of late, from before the write until after the sync.
+  Duration recent_latency() const { return {recent_latency_us_.load(std::memory_order_relaxed)}; }
   // Committer thread: blocks until there is work, stop() was called, or at most `longest`.
   // False once stop() was called and everything queued has been committed.
   bool wait(Duration longest);
@@ -82,6 +93,7 @@ class Committer {
     uint64_t batches = 0;   // in those
     uint64_t ops = 0;       // in those
     uint64_t bytes = 0;     // of records in those
+    uint64_t in_place = 0;  // frames of `commits` that try_run() made
     uint64_t failures = 0;  // frames that failed at first, even if they were found after all
     // Histogram of the time from before the write until the answer: frames per bucket, whose upper
     // bounds (included) are kBucketUs.
@@ -109,6 +121,7 @@ class Committer {
     kHalted,  // answered writes are lost: until the process ends
   };
 
+  bool run(Instant now);
   bool take_queue();
   bool take_rotation();
   void commit_taken(Instant now);
@@ -136,8 +149,10 @@ class Committer {
   std::vector<Queued> queue_;
   bool stopped_ = false;
   bool rotation_wanted_ = false;
+  bool broken_in_place_ = false;  // since the committer's thread looked last
 
-  // Committer thread. The vectors are members to keep their memory.
+  std::mutex running_;  // held while committing; before mutex_
+  // Guarded by running_. The vectors are members to keep their memory.
   State state_ = State::kWorking;
   std::vector<uint64_t> oldest_epoch_;  // per engine: what is older is dropped
   std::vector<Queued> taken_;           // from the queue, [next_, end) not committed yet
@@ -150,7 +165,9 @@ class Committer {
   uint64_t answered_unsynced_ = 0;  // relaxed frames
   Instant sync_due_{0};             // if there are any
   Instant retry_at_{0};             // if broken
-  Instant now_{0};                  // of the last run_once
+  Instant now_{0};                  // of the last run
+  bool in_place_ = false;           // this run is try_run()'s
+  std::atomic<int64_t> recent_latency_us_{0};
 
   mutable std::mutex stats_mutex_;
   Stats stats_;  // guarded by stats_mutex_

@@ -147,6 +147,39 @@ TEST_F(CommitterTest, DoesNothingWithoutBatches) {
   EXPECT_EQ(world_.disk.calls(), calls);
 }
 
+TEST_F(CommitterTest, WhoeverAsksCommitsInItsPlace) {
+  start();
+  submit(0, 1);
+  submit(1, 1);
+  EXPECT_TRUE(committer_->try_run(Instant{0}));
+  EXPECT_EQ(listener_.take(), "0:1 durable, 1:1 durable");
+  EXPECT_EQ(committer_->stats().commits, 1U);
+  EXPECT_EQ(committer_->stats().in_place, 1U);
+  submit(0, 2);
+  EXPECT_EQ(run(), "0:2 durable");
+  EXPECT_EQ(committer_->stats().in_place, 1U);
+  EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 1001, 2}));
+}
+
+TEST_F(CommitterTest, RelaxedDurabilityIsLeftToTheThread) {
+  start(Durability::kRelaxed);
+  submit(0, 1);
+  EXPECT_FALSE(committer_->try_run(Instant{0}));
+  EXPECT_EQ(run(), "0:1 durable");
+}
+
+TEST_F(CommitterTest, ABrokenLogIsLeftToTheThread) {
+  start();
+  world_.disk.fail_next_sync(FaultyDisk::SyncFault::kKeepsDirty);
+  submit(0, 1);
+  EXPECT_TRUE(committer_->try_run(Instant{0}));  // which breaks it
+  EXPECT_EQ(listener_.take(), "");
+  submit(1, 1);
+  EXPECT_FALSE(committer_->try_run(Instant{0}));
+  EXPECT_EQ(run(), "0:1 durable, 1:1 durable");
+  EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 1001}));
+}
+
 TEST_F(CommitterTest, CutsFramesAtTheirSize) {
   options_.frame_bytes_max = 1000;
   start();
@@ -421,7 +454,10 @@ TEST(CommitterThreads, EveryEnginesBatchesAreCommittedInOrder) {
     engines.emplace_back([&, e] {
       for (uint64_t i = 1; i <= kBatches; ++i) {
         const uint64_t number = e * 100000 + i;
-        committer.submit(e, 0, {i, share(make_record(number, "payload")), 1});
+        const bool in_place = e < 2 && i % 2 == 0;
+        committer.submit(e, 0, {i, share(make_record(number, "payload")), 1},
+                         in_place ? Committer::Wake::kNo : Committer::Wake::kYes);
+        if (in_place) committer.try_run(Instant{++now});
         // Engine 0 waits for each batch, the others run ahead.
         for (uint64_t done = 0; e == 0 && (done = listener.done[0].load()) < i;) {
           listener.done[0].wait(done);
@@ -444,6 +480,30 @@ TEST(CommitterThreads, EveryEnginesBatchesAreCommittedInOrder) {
     last[number / 100000] = number % 100000;
   }
   EXPECT_EQ(world.replayed.size(), 4 * kBatches);
+}
+
+// The same, of a log that breaks and is mended.
+class MendedListener final : public CountingListener {
+ public:
+  void on_log_health(bool) override {}
+};
+
+TEST(CommitterThreads, TheThreadIsToldOfALogThatBrokeInPlace) {
+  LogWorld world;
+  ASSERT_TRUE(world.open());
+  MendedListener listener;
+  Committer committer(*world.log, listener, {}, 1);
+  std::thread thread([&] {
+    while (committer.wait(seconds(3600))) committer.run_once(Instant{0});
+  });
+  world.disk.fail_next_sync(FaultyDisk::SyncFault::kKeepsDirty);
+  committer.submit(0, 0, {1, share(make_record(1, "payload")), 1}, Committer::Wake::kNo);
+  committer.try_run(Instant{0});
+  listener.done[0].wait(0);
+  EXPECT_EQ(listener.done[0].load(), 1U);
+  committer.stop();
+  thread.join();
+  EXPECT_FALSE(listener.wrong);
 }
 
 TEST(CommitterThreads, ReadersReadWhileItCommits) {

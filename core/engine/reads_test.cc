@@ -82,7 +82,7 @@ TEST_F(Reads, AReadIsCutAtConvergentBoundaries) {
 TEST_F(Reads, TheTailIsAnEmptyAnswer) {
   host.ask(put("p/s", "text/plain", "abc"));
   const Offset tail = *host.ask(head("p/s")).next_offset;
-  for (const uint64_t beyond : {0, 1, 1000}) {
+  for (const uint64_t beyond : {0U, 1U, 1000U}) {
     const wire::Response response =
         host.ask(get("p/s", "offset=" + text({tail.life, tail.position + beyond})));
     EXPECT_EQ(response.status, 200);

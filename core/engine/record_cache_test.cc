@@ -100,7 +100,7 @@ TEST(RecordCache, AdoptedBytesAreFoundBesideTheLogs) {
   RecordCache cache;
   cache.push(log_position(1, 0), share("from the log"), 1);
   stream::MessageIndex index;
-  for (const uint64_t end : {3, 5, 9}) {
+  for (const uint64_t end : {3U, 5U, 9U}) {
     index.push({Position{end}, log_position(1, 0), end});
   }
   for (const std::string& bytes : {std::string("aaabbcccc"), std::string("dddeeffff")}) {

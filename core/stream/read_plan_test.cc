@@ -27,7 +27,7 @@ TEST(ReadPlan, NothingToReadIsTheTail) {
   Random random(1);
   for (const size_t messages : {0, 1, 10}) {
     const StreamState state = state_of(random, messages, 9);
-    for (const uint64_t beyond : {0, 1, 50}) {
+    for (const uint64_t beyond : {0U, 1U, 50U}) {
       const ReadPlan plan = plan_read(state, state.writer.tail + beyond, 10);
       EXPECT_EQ(plan.begin, state.writer.tail);
       EXPECT_EQ(plan.end, state.writer.tail);

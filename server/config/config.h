@@ -29,6 +29,7 @@ struct Config {
   std::string data_dir;
   DurabilityMode durability = DurabilityMode::kSync;
   Duration sync_interval;
+  Duration commit_in_place;  // 0: never
   uint64_t generation_bytes = 0;
   Duration seal_after;
   std::optional<uint64_t> ballast_bytes;  // 0: none; nothing: what suits the generations
