@@ -9,7 +9,7 @@ DS_BUILD_PACKAGES=(
 
 # To run ./test as well. Node is looked for by command (see node_packages).
 DS_TEST_PACKAGES=(
-  git python3 curl ca-certificates
+  git patch python3 curl ca-certificates
   clang-14 clang-format-14 clang-tidy-14 lld-14 llvm-14
   wasi-libc libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32
   libclang-rt-14-dev libbenchmark-dev valgrind
