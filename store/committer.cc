@@ -72,8 +72,10 @@ bool Committer::run(Instant now) {
   if (taken) commit_taken(now);
   const bool due = answered_unsynced_ > 0 && (now >= sync_due_ || stopping());
   if (due && state_ == State::kWorking) sync_relaxed(now);
-  // Only with nothing half done: what a rotation syncs has to be answered for.
-  const bool rotates = take_rotation() && answered_unsynced_ == 0 && state_ == State::kWorking;
+  // Only with nothing half done: what a rotation syncs has to be answered for. And not in
+  // somebody's place, as it takes longer: the thread has been told.
+  const bool rotates =
+      !in_place_ && take_rotation() && answered_unsynced_ == 0 && state_ == State::kWorking;
   if (rotates && !with_room([this] { return log_.rotate(); }).ok() && log_.broken()) {
     break_log(now, false);
   }

@@ -161,6 +161,18 @@ TEST_F(CommitterTest, WhoeverAsksCommitsInItsPlace) {
   EXPECT_EQ(found_after_power_loss(), (std::vector<uint64_t>{1, 1001, 2}));
 }
 
+TEST_F(CommitterTest, ARotationIsLeftToTheThread) {
+  start();
+  submit(0, 1);
+  const uint32_t generation = world_.log->stats().generations;
+  committer_->ask_for_rotation();
+  EXPECT_TRUE(committer_->try_run(Instant{0}));
+  EXPECT_EQ(listener_.take(), "0:1 durable");
+  EXPECT_EQ(world_.log->stats().generations, generation);
+  run();
+  EXPECT_EQ(world_.log->stats().generations, generation + 1);
+}
+
 TEST_F(CommitterTest, RelaxedDurabilityIsLeftToTheThread) {
   start(Durability::kRelaxed);
   submit(0, 1);
