@@ -108,7 +108,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   const Config& config() const override { return shared_.config; }
   Instant now() override { return now_; }
   InboxPool& inboxes() override { return inboxes_; }
-  TextPool& texts() override { return texts_; }
+  OutputPool& outputs() override { return outputs_; }
   AnswerMemory& answer_memory() override { return answer_memory_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
@@ -196,7 +196,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   std::unique_ptr<engine::Engine> engine_;
   LoopCounters counters_;
   InboxPool inboxes_;
-  TextPool texts_;
+  OutputPool outputs_;
   AnswerMemory answer_memory_{shared_.answer_memory};
   ResponseWriter writer_;
   std::string path_scratch_;

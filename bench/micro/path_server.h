@@ -32,7 +32,7 @@ class PathServer final : public server::ConnectionHost {
   const server::Config& config() const override { return config_; }
   Instant now() override { return now_; }
   server::InboxPool& inboxes() override { return inboxes_; }
-  server::TextPool& texts() override { return texts_; }
+  server::OutputPool& outputs() override { return outputs_; }
   server::AnswerMemory& answer_memory() override { return answer_memory_; }
   server::ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return false; }
@@ -69,7 +69,7 @@ class PathServer final : public server::ConnectionHost {
 
   server::Config config_;
   server::InboxPool inboxes_;
-  server::TextPool texts_;
+  server::OutputPool outputs_;
   server::MemoryBudget answer_budget_;
   server::AnswerMemory answer_memory_{answer_budget_};
   server::ResponseWriter writer_;

@@ -34,7 +34,7 @@ Reader* Engine::Impl::add_reader(RequestId id, StreamEntry& stream, Reader reade
   }
   reader.id = id;
   reader.stream = &stream;
-  reader.slot = stream.readers.size();
+  reader.slot = static_cast<uint32_t>(stream.readers.size());
   const auto [at, added] = readers_.emplace(id.value, reader);
   DS_ASSERT(added);
   stream.readers.push_back(&at->second);

@@ -27,13 +27,13 @@ struct Reader {
   Mode mode = Mode::kLongPoll;
   State state = State::kParked;
   bool greeted = false;            // SSE: has been sent its first event
+  bool names_place = false;        // its URL names a place in a life: its answer may be cached
+  uint32_t slot = 0;               // in its stream's list
   uint64_t load = 0;               // kLoading: the load it waits for
   Position at;                     // it has, or has been sent, everything before
   std::optional<uint64_t> cursor;  // the one it brought
-  bool names_place = false;        // its URL names a place in a life: its answer may be cached
   Instant ends;                    // the timeout of a long-poll, the end of an SSE response
   Instant last_sent;               // SSE: for heartbeats
-  size_t slot = 0;                 // in its stream's list
 };
 
 }  // namespace ds::engine

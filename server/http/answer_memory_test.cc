@@ -15,13 +15,13 @@ class AnswerMemoryTest : public ::testing::Test {
  protected:
   MemoryBudget budget{1000};
   AnswerMemory memory{budget};
-  TextPool texts;
+  OutputPool outputs;
 };
 
 TEST_F(AnswerMemoryTest, ABufferCountsOnceHoweverManyQueuesHoldIt) {
   const SharedBytes bytes = share(std::string(5000, 'x'));
-  OutputQueue first(texts, memory);
-  OutputQueue second(texts, memory);
+  OutputQueue first(outputs, memory);
+  OutputQueue second(outputs, memory);
   first.append(Slice(bytes, std::string_view(*bytes).substr(0, 3000)));
   first.append(Slice(bytes, std::string_view(*bytes).substr(0, 4000)));
   second.append(Slice(bytes));
@@ -39,7 +39,7 @@ TEST_F(AnswerMemoryTest, ABufferCountsOnceHoweverManyQueuesHoldIt) {
 
 TEST_F(AnswerMemoryTest, TextCountsTooAndAQueueThatEndsGivesEverythingBack) {
   {
-    OutputQueue queue(texts, memory);
+    OutputQueue queue(outputs, memory);
     queue.append_text(std::string(700, 't'));
     queue.append(Slice(share(std::string(3000, 'x'))));
     queue.hold();
@@ -54,7 +54,7 @@ TEST_F(AnswerMemoryTest, TextCountsTooAndAQueueThatEndsGivesEverythingBack) {
 
 TEST_F(AnswerMemoryTest, WhatWasChargedWhenItWasReadIsNotChargedAgain) {
   budget.charge(3000);
-  OutputQueue queue(texts, memory);
+  OutputQueue queue(outputs, memory);
   queue.append(Slice(share_charged(std::string(3000, 'x'), MemoryCharge(budget, 3000))));
   queue.hold();
   EXPECT_EQ(budget.used(), 3000u);
@@ -65,14 +65,13 @@ TEST_F(AnswerMemoryTest, WhatWasChargedWhenItWasReadIsNotChargedAgain) {
 TEST_F(AnswerMemoryTest, WhatHasBeenSentIsGivenBackPieceByPiece) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-  OutputQueue queue(texts, memory);
+  OutputQueue queue(outputs, memory);
   for (int i = 0; i < 200; ++i) queue.append(Slice(share(std::string(50000, 'x'))));
   queue.hold();
   EXPECT_EQ(budget.used(), 200u * 50000);
   std::string buffer(1 << 20, ' ');
-  bool progress = false;
   uint64_t before = budget.used();
-  while (queue.send(ends[0], &progress) == OutputQueue::Sent::kBlocked) {
+  while (queue.send(ends[0]) == OutputQueue::Sent::kBlocked) {
     queue.hold();
     EXPECT_LE(budget.used(), before);
     EXPECT_LE(budget.used(), queue.bytes() + 50000);

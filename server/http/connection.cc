@@ -27,7 +27,7 @@ Connection::Connection(ConnectionHost& host, int socket, Peer peer, uint32_t slo
       slot_(slot),
       id_base_(id_base),
       next_serial_(first_serial),
-      out_(host.texts(), host.answer_memory()),
+      out_(host.outputs(), host.answer_memory()),
       phase_began_(host.now()),
       peer_(std::move(peer)) {}
 

@@ -91,6 +91,13 @@ class Connection {
   // What may overlap in a pipeline.
   enum class Overlap : uint8_t { kNone, kReads, kAppends };
 
+  // What few requests need.
+  struct Noted {
+    std::string request_id;  // the client's, to echo; "" if it sent none
+    std::string method;      // for the access log, as is the path; "" unless there is one
+    std::string path;
+  };
+
   struct InFlight {
     uint32_t serial = 0;
     uint8_t owner = 0;
@@ -105,9 +112,9 @@ class Connection {
     uint64_t body_charged = 0;    // bytes that count until it is answered
     uint64_t answer_guessed = 0;  // bytes that its answer may have
     Instant started;
-    std::string request_id;                                    // the client's, to echo
-    std::unique_ptr<wire::Response> answer;                    // ready, but not its turn yet
-    std::unique_ptr<std::pair<std::string, std::string>> log;  // method and path
+    std::unique_ptr<wire::Response> answer;  // ready, but not its turn yet
+    std::unique_ptr<Noted> noted;            // if there is anything
+    std::string_view request_id() const { return noted ? noted->request_id : std::string_view(); }
   };
 
   struct Sse {
@@ -133,7 +140,7 @@ class Connection {
   void earn_time(size_t bytes);
   void release_body();
   void release_inbox();
-  std::pair<std::string, std::string> describe_unfinished() const;
+  Noted describe_unfinished() const;
   void reject(wire::ErrorCode code, DropReason reason);
 
   // connection_dispatch.cc: requests to engines

@@ -68,11 +68,15 @@ void Connection::dispatch() {
   request.http11 = head.http11;
   request.close = !head.keep_alive || host_.draining();
   request.started = host_.now();
-  request.request_id = head.request_id;
   request.method = head.text.method;
-  if (host_.config().access_log) {
-    request.log =
-        std::make_unique<std::pair<std::string, std::string>>(head.method, inbox.target.path);
+  const bool logged = host_.config().access_log;
+  if (logged || !head.request_id.empty()) {
+    request.noted = std::make_unique<Noted>();
+    request.noted->request_id = head.request_id;
+    if (logged) {
+      request.noted->method = head.method;
+      request.noted->path = inbox.target.path;
+    }
   }
   const bool is_write = head.text.method == wire::Method::kPost ||
                         head.text.method == wire::Method::kPut ||
@@ -160,7 +164,7 @@ void Connection::dispatch_local(uint32_t serial) {
 void Connection::answer_options() {
   // Nothing overlaps with OPTIONS: it is at the front.
   InFlight& request = in_flight_.front();
-  host_.writer().append_preflight(out_.begin_text(), request.request_id, request.close);
+  host_.writer().append_preflight(out_.begin_text(), request.request_id(), request.close);
   out_.end_text();
   finish_request(request, 204, 0);
   pop_front();

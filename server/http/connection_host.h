@@ -51,7 +51,7 @@ class ConnectionHost {
   virtual const Config& config() const = 0;
   virtual Instant now() = 0;
   virtual InboxPool& inboxes() = 0;
-  virtual TextPool& texts() = 0;
+  virtual OutputPool& outputs() = 0;
   virtual AnswerMemory& answer_memory() = 0;
   virtual ResponseWriter& writer() = 0;
   // The server is shutting down: no request after the ones in flight.

@@ -267,18 +267,18 @@ void Connection::release_inbox() {
 
 // Method and path of the request that is being received, as far as they have come: for the access
 // log. "-" for what has not.
-std::pair<std::string, std::string> Connection::describe_unfinished() const {
+Connection::Noted Connection::describe_unfinished() const {
   constexpr size_t kBytesMax = 1024;
-  std::pair<std::string, std::string> result("-", "-");
+  Noted result{"", "-", "-"};
   if (inbox_ == nullptr) return result;
   if (phase_ == Phase::kBody) {
-    return {std::string(inbox_->parser.head().method), std::string(inbox_->target.path)};
+    return {"", std::string(inbox_->parser.head().method), std::string(inbox_->target.path)};
   }
   std::string_view line = inbox_->unread().substr(0, kBytesMax);
   line = line.substr(0, line.find_first_of("\r\n"));
   const size_t space = line.find(' ');
   if (space == 0 || line.empty()) return result;
-  result.first = line.substr(0, space);
+  result.method = line.substr(0, space);
   if (space == std::string_view::npos) return result;
   std::string_view target = line.substr(space + 1);
   target = target.substr(0, target.find_first_of("?# "));
@@ -286,7 +286,7 @@ std::pair<std::string, std::string> Connection::describe_unfinished() const {
     const size_t path = target.find('/', scheme + 3);
     target = path == std::string_view::npos ? std::string_view() : target.substr(path);
   }
-  if (!target.empty()) result.second = target;
+  if (!target.empty()) result.path = target;
   return result;
 }
 
@@ -299,7 +299,7 @@ void Connection::reject(wire::ErrorCode code, DropReason reason) {
   request.started = host_.now();
   request.close = true;
   if (host_.config().access_log) {
-    request.log = std::make_unique<std::pair<std::string, std::string>>(describe_unfinished());
+    request.noted = std::make_unique<Noted>(describe_unfinished());
   }
   request.answer = std::make_unique<wire::Response>(wire::error_response(code));
   in_flight_.push_back(std::move(request));

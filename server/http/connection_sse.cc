@@ -32,7 +32,7 @@ void Connection::open_sse(uint32_t serial, const wire::Response& head, Position 
   if (request != &in_flight_.front()) return close_now();
   request->live = true;
   ResponseWriter::Framing framing;
-  framing.request_id = request->request_id;
+  framing.request_id = request->request_id();
   framing.close = request->close || !request->http11;
   framing.chunked = request->http11;
   framing.until_close = !request->http11;

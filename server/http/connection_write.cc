@@ -75,7 +75,7 @@ void Connection::emit_ready_answers() {
 
 void Connection::emit(InFlight& request, const wire::Response& response, std::string_view allow) {
   ResponseWriter::Framing framing;
-  framing.request_id = request.request_id;
+  framing.request_id = request.request_id();
   framing.allow = allow;
   framing.head_only = request.head_only;
   framing.close = request.close;
@@ -95,9 +95,9 @@ void Connection::finish_request(const InFlight& request, uint16_t status, uint64
   answered.method = method_name(request.method);
   answered.status = status;
   answered.body_bytes = body_bytes;
-  if (request.log != nullptr) {
-    answered.method = request.log->first;
-    answered.path = request.log->second;
+  if (request.noted != nullptr && !request.noted->path.empty()) {
+    answered.method = request.noted->method;
+    answered.path = request.noted->path;
     answered.peer = peer_.address;
     answered.started = request.started;
     answered.request_id = host_.writer().last_request_id();
@@ -118,8 +118,7 @@ void Connection::pop_front() {
 
 void Connection::flush() {
   if (out_.empty() || !writable_) return;
-  bool progress = false;
-  switch (out_.send(socket_, &progress)) {
+  switch (out_.send(socket_)) {
     case OutputQueue::Sent::kAll:
       // The client has all that it asked for: from now on it is idle.
       if (in_flight_.empty()) phase_began_ = host_.now();

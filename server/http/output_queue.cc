@@ -17,37 +17,45 @@ constexpr size_t kPartsMax = 64;
 constexpr size_t kTextBytesReserved = 2048;
 }  // namespace
 
-std::string TextPool::take() {
-  if (free_.empty()) {
-    std::string fresh;
-    fresh.reserve(kTextBytesReserved);
-    return fresh;
-  }
-  std::string text = std::move(free_.back());
+std::unique_ptr<OutputBuffer> OutputPool::take() {
+  if (free_.empty()) return std::make_unique<OutputBuffer>();
+  std::unique_ptr<OutputBuffer> buffer = std::move(free_.back());
   free_.pop_back();
-  return text;
+  return buffer;
 }
 
-void TextPool::give(std::string&& text) {
-  if (free_.size() >= kPooledMax || text.capacity() > kCapacityMax) return;
-  text.clear();
-  free_.push_back(std::move(text));
+void OutputPool::give(std::unique_ptr<OutputBuffer> buffer) {
+  if (free_.size() >= kPooledMax) return;
+  if (buffer->text.capacity() > kTextBytesMax) buffer->text = std::string();
+  if (buffer->pieces.capacity() > kPiecesMax) buffer->pieces = std::vector<OutputBuffer::Piece>();
+  buffer->text.clear();
+  buffer->pieces.clear();
+  buffer->first = buffer->held = buffer->text_begin = 0;
+  free_.push_back(std::move(buffer));
+}
+
+OutputBuffer& OutputQueue::buffer() {
+  if (buffer_ == nullptr) buffer_ = pool_.take();
+  return *buffer_;
 }
 
 std::string& OutputQueue::begin_text() {
-  if (text_.capacity() < kTextBytesReserved) text_ = pool_.take();
-  text_mark_ = text_.size();
-  return text_;
+  OutputBuffer& queued = buffer();
+  if (queued.text.capacity() < kTextBytesReserved) queued.text.reserve(kTextBytesReserved);
+  queued.text_mark = queued.text.size();
+  return queued.text;
 }
 
 void OutputQueue::end_text() {
-  const size_t added = text_.size() - text_mark_;
+  OutputBuffer& queued = *buffer_;
+  const size_t added = queued.text.size() - queued.text_mark;
   if (added == 0) return;
-  bytes_ += added;
-  if (!pieces_.empty() && first_ < pieces_.size() && pieces_.back().data == nullptr) {
-    pieces_.back().size += added;
+  queued.bytes += added;
+  std::vector<Piece>& pieces = queued.pieces;
+  if (queued.first < pieces.size() && pieces.back().data == nullptr) {
+    pieces.back().size += added;
   } else {
-    pieces_.push_back({nullptr, nullptr, added});
+    pieces.push_back({nullptr, nullptr, added});
   }
 }
 
@@ -61,20 +69,21 @@ void OutputQueue::append(const Slice& slice) {
 
 void OutputQueue::append_shared(Slice slice) {
   if (slice.bytes.empty()) return;
-  bytes_ += slice.bytes.size();
-  pieces_.push_back({std::move(slice.owner), slice.bytes.data(), slice.bytes.size()});
+  OutputBuffer& queued = buffer();
+  queued.bytes += slice.bytes.size();
+  queued.pieces.push_back({std::move(slice.owner), slice.bytes.data(), slice.bytes.size()});
 }
 
-OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
-  *progress = false;
-  while (bytes_ > 0) {
+OutputQueue::Sent OutputQueue::send(int socket) {
+  while (!empty()) {
+    const OutputBuffer& queued = *buffer_;
     iovec parts[kPartsMax];
     size_t count = 0;
     size_t offered = 0;
-    size_t text_at = text_begin_;
-    for (size_t i = first_; i < pieces_.size() && count < kPartsMax; ++i) {
-      const Piece& piece = pieces_[i];
-      const char* data = piece.data != nullptr ? piece.data : text_.data() + text_at;
+    size_t text_at = queued.text_begin;
+    for (size_t i = queued.first; i < queued.pieces.size() && count < kPartsMax; ++i) {
+      const Piece& piece = queued.pieces[i];
+      const char* data = piece.data != nullptr ? piece.data : queued.text.data() + text_at;
       if (piece.data == nullptr) text_at += piece.size;
       parts[count++] = {const_cast<char*>(data), piece.size};
       offered += piece.size;
@@ -93,7 +102,6 @@ OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
       return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? Sent::kBlocked
                                                                          : Sent::kBroken;
     }
-    *progress = true;
     consume(static_cast<size_t>(sent));
     if (static_cast<size_t>(sent) < offered) return Sent::kBlocked;
   }
@@ -102,13 +110,14 @@ OutputQueue::Sent OutputQueue::send(int socket, bool* progress) {
 }
 
 void OutputQueue::consume(size_t bytes) {
-  DS_ASSERT(bytes <= bytes_);
-  bytes_ -= bytes;
+  OutputBuffer& queued = *buffer_;
+  DS_ASSERT(bytes <= queued.bytes);
+  queued.bytes -= bytes;
   while (bytes > 0) {
-    Piece& piece = pieces_[first_];
+    Piece& piece = queued.pieces[queued.first];
     const size_t taken = std::min(bytes, piece.size);
     if (piece.data == nullptr) {
-      text_begin_ += taken;
+      queued.text_begin += taken;
     } else {
       piece.data += taken;
     }
@@ -116,17 +125,18 @@ void OutputQueue::consume(size_t bytes) {
     bytes -= taken;
     if (piece.size > 0) break;
     finish(piece);
-    ++first_;
+    ++queued.first;
   }
   // A queue that never runs empty must not keep what it has sent.
-  if (first_ > 64 && first_ * 2 > pieces_.size()) {
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(first_));
-    held_ = held_ > first_ ? held_ - first_ : 0;
-    first_ = 0;
+  if (queued.first > 64 && queued.first * 2 > queued.pieces.size()) {
+    queued.pieces.erase(queued.pieces.begin(),
+                        queued.pieces.begin() + static_cast<ptrdiff_t>(queued.first));
+    queued.held = queued.held > queued.first ? queued.held - queued.first : 0;
+    queued.first = 0;
   }
-  if (text_begin_ > (16 << 10) && text_begin_ * 2 > text_.size()) {
-    text_.erase(0, text_begin_);
-    text_begin_ = 0;
+  if (queued.text_begin > (16 << 10) && queued.text_begin * 2 > queued.text.size()) {
+    queued.text.erase(0, queued.text_begin);
+    queued.text_begin = 0;
   }
 }
 
@@ -137,31 +147,29 @@ void OutputQueue::finish(Piece& piece) {
 }
 
 void OutputQueue::hold() {
-  for (held_ = std::max(held_, first_); held_ < pieces_.size(); ++held_) {
-    Piece& piece = pieces_[held_];
+  if (buffer_ == nullptr) return;
+  OutputBuffer& queued = *buffer_;
+  for (queued.held = std::max(queued.held, queued.first); queued.held < queued.pieces.size();
+       ++queued.held) {
+    Piece& piece = queued.pieces[queued.held];
     if (piece.owner == nullptr) continue;
     memory_.hold(piece.owner);
     piece.held = true;
   }
-  if (text_.size() > text_held_) memory_.charge(text_.size() - text_held_);
-  if (text_.size() < text_held_) memory_.release(text_held_ - text_.size());
-  text_held_ = text_.size();
+  const size_t text = queued.text.size();
+  if (text > queued.text_held) memory_.charge(text - queued.text_held);
+  if (text < queued.text_held) memory_.release(queued.text_held - text);
+  queued.text_held = text;
 }
 
 void OutputQueue::clear() {
-  for (size_t i = first_; i < pieces_.size(); ++i) finish(pieces_[i]);
-  if (text_held_ > 0) memory_.release(text_held_);
-  text_held_ = 0;
-  held_ = 0;
-  if (text_.capacity() >= kTextBytesReserved) pool_.give(std::exchange(text_, std::string()));
-  text_begin_ = 0;
-  if (pieces_.capacity() > 16) {
-    std::vector<Piece>().swap(pieces_);
-  } else {
-    pieces_.clear();
-  }
-  first_ = 0;
-  bytes_ = 0;
+  if (buffer_ == nullptr) return;
+  OutputBuffer& queued = *buffer_;
+  for (size_t i = queued.first; i < queued.pieces.size(); ++i) finish(queued.pieces[i]);
+  if (queued.text_held > 0) memory_.release(queued.text_held);
+  queued.text_held = 0;
+  queued.bytes = 0;
+  pool_.give(std::move(buffer_));
 }
 
 }  // namespace ds::server

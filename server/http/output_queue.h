@@ -1,11 +1,12 @@
 // What a connection still has to send, in order: copied text and shared slices, written with
 // gathered, non-blocking writes.
 //
-// An empty queue holds no memory: its text buffer comes from and goes back to the loop's pool. What
-// a queue cannot send at once counts as answer memory.
+// An empty queue holds no memory: what a queue is while it is not lies in a buffer that comes from
+// and goes back to the loop's pool. What a queue cannot send at once counts as answer memory.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,27 +16,50 @@
 
 namespace ds::server {
 
-// Text buffers of one loop, for reuse.
-class TextPool {
+// The contents of a queue.
+struct OutputBuffer {
+  // Text pieces have no data: they are the next `size` bytes of `text`.
+  struct Piece {
+    SharedBytes owner;
+    const char* data;
+    size_t size;
+    bool held = false;
+  };
+  uint64_t bytes = 0;  // that have not been sent
+  std::string text;
+  uint64_t text_held = 0;  // bytes charged for it
+  size_t text_begin = 0;   // of what has not been sent
+  size_t text_mark = 0;    // of the text being appended
+  std::vector<Piece> pieces;
+  size_t first = 0;  // of the pieces that have not been sent
+  size_t held = 0;   // pieces before this one have been held, or sent
+};
+
+// The buffers of one loop, for reuse.
+class OutputPool {
  public:
-  std::string take();
-  void give(std::string&& text);
+  std::unique_ptr<OutputBuffer> take();
+  // REQUIRES: there is nothing in it any more, and nothing is charged for it.
+  void give(std::unique_ptr<OutputBuffer> buffer);
 
  private:
-  static constexpr size_t kPooledMax = 256;
-  static constexpr size_t kCapacityMax = 64 << 10;
-  std::vector<std::string> free_;
+  // As many as may be in use in one turn, roughly: an event for that many readers takes one each.
+  static constexpr size_t kPooledMax = 1024;
+  // A buffer that has grown beyond these gives its memory back.
+  static constexpr size_t kTextBytesMax = 16 << 10;
+  static constexpr size_t kPiecesMax = 16;
+  std::vector<std::unique_ptr<OutputBuffer>> free_;
 };
 
 class OutputQueue {
  public:
-  OutputQueue(TextPool& pool, AnswerMemory& memory) : pool_(pool), memory_(memory) {}
+  OutputQueue(OutputPool& pool, AnswerMemory& memory) : pool_(pool), memory_(memory) {}
   ~OutputQueue() { clear(); }
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
 
-  bool empty() const { return bytes_ == 0; }
-  uint64_t bytes() const { return bytes_; }
+  bool empty() const { return bytes() == 0; }
+  uint64_t bytes() const { return buffer_ == nullptr ? 0 : buffer_->bytes; }
 
   // Where text is appended; end_text() must follow before anything else.
   std::string& begin_text();
@@ -50,8 +74,8 @@ class OutputQueue {
   void append_shared(Slice slice);
 
   enum class [[nodiscard]] Sent : uint8_t{kAll, kBlocked, kBroken};
-  // Writes what the socket takes. `*progress` tells whether that was anything.
-  Sent send(int socket, bool* progress);
+  // Writes what the socket takes.
+  Sent send(int socket);
 
   // What is queued now will have to wait: charges for it, until it has been sent or cleared.
   void hold();
@@ -59,26 +83,14 @@ class OutputQueue {
   void clear();
 
  private:
-  // Text pieces have no data: they are the next `size` bytes of text_.
-  struct Piece {
-    SharedBytes owner;
-    const char* data;
-    size_t size;
-    bool held = false;
-  };
+  using Piece = OutputBuffer::Piece;
+  OutputBuffer& buffer();
   void consume(size_t bytes);
   void finish(Piece& piece);
 
-  TextPool& pool_;
+  OutputPool& pool_;
   AnswerMemory& memory_;
-  std::string text_;
-  uint64_t text_held_ = 0;  // bytes charged for text_
-  size_t text_begin_ = 0;   // of what has not been sent
-  size_t text_mark_ = 0;    // of the text being appended
-  std::vector<Piece> pieces_;
-  size_t first_ = 0;  // of the pieces that have not been sent
-  size_t held_ = 0;   // pieces before this one have been held, or sent
-  uint64_t bytes_ = 0;
+  std::unique_ptr<OutputBuffer> buffer_;
 };
 
 }  // namespace ds::server

@@ -37,7 +37,7 @@ class FakeHost : public ConnectionHost {
   const Config& config() const override { return config_; }
   Instant now() override { return now_; }
   InboxPool& inboxes() override { return inboxes_; }
-  TextPool& texts() override { return texts_; }
+  OutputPool& outputs() override { return outputs_; }
   AnswerMemory& answer_memory() override { return answer_memory_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
@@ -92,7 +92,7 @@ class FakeHost : public ConnectionHost {
 
   Config config_;
   InboxPool inboxes_;
-  TextPool texts_;
+  OutputPool outputs_;
   MemoryBudget answer_budget_{config_.answer_memory_bytes};
   AnswerMemory answer_memory_{answer_budget_};
   ResponseWriter writer_;
