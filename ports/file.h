@@ -58,6 +58,11 @@ class File {
   // Takes space for the first `size` bytes where the file system can, so that a full disk shows
   // itself before anything is written. Says nothing about the contents.
   virtual IoStatus reserve(uint64_t size) = 0;
+  // A hint: the file is written once, from its beginning to its end, and read later if at all. What
+  // is written in whole multiples of kStreamedBlock, at such a position, goes past the system's
+  // cache then, where that can be.
+  virtual void expect_streaming() {}
+  static constexpr uint64_t kStreamedBlock = 4096;
   // Keeps this open file from being taken in another way by another open file of the same contents,
   // of this process or any, until it is taken anew or ends. False if another one stands in the way;
   // then nothing has changed. It binds only those who ask. A file is opened as kFree. Where the

@@ -85,30 +85,18 @@ class PosixFile final : public ports::File {
   explicit PosixFile(Descriptor fd) : fd_(std::move(fd)) {}
 
   IoStatus write_at(uint64_t position, std::span<const std::string_view> parts) override {
-    iovec vectors[kVectorsMax];
-    size_t part = 0;       // the first one not wholly written
-    size_t part_done = 0;  // bytes of it that are
-    for (;;) {
-      int count = 0;
-      for (size_t i = part, skip = part_done; i < parts.size() && count < kVectorsMax;
-           ++i, skip = 0) {
-        if (parts[i].size() == skip) continue;
-        vectors[count].iov_base = const_cast<char*>(parts[i].data() + skip);
-        vectors[count].iov_len = parts[i].size() - skip;
-        ++count;
-      }
-      if (count == 0) return {};
-      const ssize_t n = ::pwritev(fd_.get(), vectors, count, static_cast<off_t>(position));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return from_errno(errno);
-      if (n == 0) return IoError::kFailed;
-      position += static_cast<uint64_t>(n);
-      part_done += static_cast<size_t>(n);
-      while (part < parts.size() && part_done >= parts[part].size()) {
-        part_done -= parts[part].size();
-        ++part;
-      }
+    if (direct_.valid()) {
+      uint64_t bytes = 0;
+      for (const std::string_view part : parts) bytes += part.size();
+      const bool whole_blocks = parts.size() == 1 && position % kBlock == 0 && bytes % kBlock == 0;
+      if (whole_blocks) return write_direct(position, parts[0]);
+      end_direct();
     }
+    return write_cached(position, parts);
+  }
+
+  void expect_streaming() override {
+    direct_ = open_direct(O_WRONLY);  // not valid on tmpfs and the like
   }
 
   IoStatus sync() override {
@@ -125,8 +113,7 @@ class PosixFile final : public ports::File {
 
   Result<uint64_t, IoError> read_uncached(uint64_t position, char* to,
                                           uint64_t size) const override {
-    const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
-    const Descriptor direct(open_at(AT_FDCWD, self.c_str(), O_RDONLY | O_DIRECT));
+    const Descriptor direct = open_direct(O_RDONLY);
     if (direct.valid()) {
       Result<uint64_t, IoError> result = read_direct(direct.get(), position, to, size);
       if (result.ok() || errno != EINVAL) return result;
@@ -165,14 +152,76 @@ class PosixFile final : public ports::File {
  private:
   static constexpr int kVectorsMax = 256;      // per call; the kernel takes 1024
   static constexpr uint64_t kBlock = 4096;     // alignment that every device accepts
-  static constexpr uint64_t kChunk = 1 << 20;  // bytes per direct read
+  static constexpr uint64_t kChunk = 1 << 20;  // bytes per direct read or write
+
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+  using Aligned = std::unique_ptr<char, Free>;
+  static Aligned aligned_chunk() {
+    return Aligned(static_cast<char*>(std::aligned_alloc(kBlock, kChunk)));
+  }
+
+  // Another descriptor of this file.
+  Descriptor open_direct(int access) const {
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
+    return Descriptor(open_at(AT_FDCWD, self.c_str(), access | O_DIRECT));
+  }
+
+  IoStatus write_cached(uint64_t position, std::span<const std::string_view> parts) {
+    iovec vectors[kVectorsMax];
+    size_t part = 0;       // the first one not wholly written
+    size_t part_done = 0;  // bytes of it that are
+    for (;;) {
+      int count = 0;
+      for (size_t i = part, skip = part_done; i < parts.size() && count < kVectorsMax;
+           ++i, skip = 0) {
+        if (parts[i].size() == skip) continue;
+        vectors[count].iov_base = const_cast<char*>(parts[i].data() + skip);
+        vectors[count].iov_len = parts[i].size() - skip;
+        ++count;
+      }
+      if (count == 0) return {};
+      const ssize_t n = ::pwritev(fd_.get(), vectors, count, static_cast<off_t>(position));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return from_errno(errno);
+      if (n == 0) return IoError::kFailed;
+      position += static_cast<uint64_t>(n);
+      part_done += static_cast<size_t>(n);
+      while (part < parts.size() && part_done >= parts[part].size()) {
+        part_done -= parts[part].size();
+        ++part;
+      }
+    }
+  }
+
+  // REQUIRES: whole blocks.
+  IoStatus write_direct(uint64_t position, std::string_view bytes) {
+    if (chunk_ == nullptr) chunk_ = aligned_chunk();
+    while (chunk_ != nullptr && !bytes.empty()) {
+      const size_t size = std::min<size_t>(bytes.size(), kChunk);
+      std::memcpy(chunk_.get(), bytes.data(), size);
+      const ssize_t n = ::pwrite(direct_.get(), chunk_.get(), size, static_cast<off_t>(position));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno != EINVAL) return from_errno(errno);
+      const size_t written = n < 0 ? 0 : static_cast<size_t>(n);
+      bytes.remove_prefix(written);
+      position += written;
+      if (written == 0 || written % kBlock != 0) break;
+    }
+    if (bytes.empty()) return {};
+    end_direct();
+    return write_cached(position, {&bytes, 1});
+  }
+
+  void end_direct() {
+    direct_ = Descriptor();
+    chunk_.reset();
+  }
 
   // On failure errno says why.
   static Result<uint64_t, IoError> read_direct(int fd, uint64_t position, char* to, uint64_t size) {
-    struct Free {
-      void operator()(void* p) const { std::free(p); }
-    };
-    const std::unique_ptr<void, Free> buffer(std::aligned_alloc(kBlock, kChunk));
+    const Aligned buffer = aligned_chunk();
     if (buffer == nullptr) {
       errno = ENOMEM;
       return IoError::kFailed;
@@ -186,13 +235,15 @@ class PosixFile final : public ports::File {
       if (n < 0) return from_errno(errno);
       if (static_cast<uint64_t>(n) <= skip) break;
       const uint64_t take = std::min(static_cast<uint64_t>(n) - skip, size - done);
-      std::memcpy(to + done, static_cast<const char*>(buffer.get()) + skip, take);
+      std::memcpy(to + done, buffer.get() + skip, take);
       done += take;
     }
     return done;
   }
 
   Descriptor fd_;
+  Descriptor direct_;  // the same file past the cache, while it is streamed
+  Aligned chunk_;      // what is written there
 };
 
 enum class Access : uint8_t { kReadWrite, kReadOnly };

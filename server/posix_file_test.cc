@@ -122,6 +122,35 @@ TEST_F(PosixFileTest, ReadsPastTheCacheAtAnyAlignment) {
   }
 }
 
+TEST_F(PosixFileTest, StreamsPastTheCacheWhereItCan) {
+  for (const char* parent : {"", "/dev/shm", "/var/tmp"}) {
+    if (*parent != '\0' && ::access(parent, W_OK) != 0) continue;
+    const ScratchDirectory scratch(*parent != '\0' ? parent : testing::TempDir());
+    auto directory = open_posix_directory(scratch.path());
+    ASSERT_TRUE(directory.ok());
+    auto file = (*directory)->open("a", Directory::Open::kCreateNew);
+    ASSERT_TRUE(file.ok());
+    (*file)->expect_streaming();
+    std::string bytes((5 << 20) + 12345, 'x');
+    for (size_t i = 0; i < bytes.size(); i += 7) bytes[i] = static_cast<char>(i / 7);
+    const std::string_view whole = bytes;
+    // Whole blocks, from memory that is not aligned; then what a file may end with; then more.
+    uint64_t at = 0;
+    for (const size_t size : {4096u, 1u << 20, 3u << 20, 8192u + 1, 4096u}) {
+      const std::string_view part = whole.substr(at, size);
+      ASSERT_TRUE((*file)->write_at(at, {&part, 1}).ok()) << parent;
+      // Readers may come at any time, at any place.
+      ASSERT_EQ(read_all(**file, at + 1, part.size() - 1), part.substr(1)) << parent;
+      at += part.size();
+    }
+    const std::string_view rest[] = {whole.substr(at, 10), whole.substr(at + 10)};
+    ASSERT_TRUE((*file)->write_at(at, rest).ok());
+    ASSERT_TRUE((*file)->sync().ok());
+    EXPECT_EQ(*(*file)->size(), bytes.size());
+    ASSERT_TRUE(read_all(**file, 0, bytes.size() + 1) == bytes) << parent;
+  }
+}
+
 TEST_F(PosixFileTest, ReservingTakesSpaceOrSaysAtOnceThatThereIsNone) {
   const auto file = create("a");
   EXPECT_TRUE(file->reserve(1 << 20).ok());

@@ -6,40 +6,46 @@
 
 namespace ds::store {
 
+using ports::File;
 using ports::IoError;
 
 namespace {
 
 constexpr uint64_t kWriteBytes = 1 << 20;
+static_assert(kWriteBytes % File::kStreamedBlock == 0);
 // Rows that are made at a time.
 constexpr size_t kRowsMax = 16384;
 
 }  // namespace
 
-SegmentOutput::SegmentOutput(std::unique_ptr<ports::File> file, const CatalogSegment& segment)
-    : file_(std::move(file)), segment_(segment), writer_(out_) {}
+SegmentOutput::SegmentOutput(std::unique_ptr<File> file, const CatalogSegment& segment)
+    : file_(std::move(file)), segment_(segment), writer_(out_) {
+  // A copy in the system's cache would cost more than the disk: what a stream has much of is rarely
+  // read before it was in the cache of those who read it often.
+  if (segment_.single) file_->expect_streaming();
+}
 
 void SegmentOutput::add_message(std::string_view stored, uint64_t time_ms) {
   writer_.add_message(stored, time_ms);
-  if (out_.size() >= kWriteBytes) write_out();
+  if (out_.size() >= kWriteBytes) write_out(out_.size() - out_.size() % kWriteBytes);
 }
 
-void SegmentOutput::write_out() {
-  if (!problem_) {
-    const std::string_view bytes = out_;
+void SegmentOutput::write_out(size_t size) {
+  if (!problem_ && size > 0) {
+    const std::string_view bytes(out_.data(), size);
     const ports::IoStatus written = file_->write_at(position_, {&bytes, 1});
     if (!written.ok()) {
       problem_ = seal_error("cannot write " + segment_name(segment_.id), written.error());
     }
   }
-  position_ += out_.size();
-  out_.clear();
+  position_ += size;
+  out_.erase(0, size);
 }
 
 SealProblem SegmentOutput::finish() {
   segment_.data_bytes = writer_.bytes();
   extents_ = writer_.finish();
-  write_out();
+  write_out(out_.size());
   if (!problem_) {
     const ports::IoStatus synced = file_->sync();
     if (!synced.ok()) {

@@ -34,7 +34,7 @@ class SegmentOutput {
   const std::vector<segment::Extent>& extents() const { return extents_; }
 
  private:
-  void write_out();
+  void write_out(size_t size);
 
   std::unique_ptr<ports::File> file_;
   CatalogSegment segment_;
