@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "server/log.h"
+#include "server/send_buffer.h"
 
 namespace ds::server {
 
@@ -127,6 +128,7 @@ void Listener::accept_all() {
       if (from.ss_family != AF_UNIX) {
         const int on = 1;
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        limit_send_buffer(socket, shared_.config.near_send_buffer_bytes);
       }
       hand_over(socket, peer_of(from, shared_.config));
       continue;
