@@ -221,7 +221,7 @@ SCENARIOS = [
     Scenario(2, "append-1m", "the same, 1,000,000 streams", "appends",
              "append --streams 1000000 -c 64", "ours rust", million=True),
     Scenario(3, "append-1c", "durable append of 100 bytes, 1 connection", "appends",
-             "append --streams 1 -c 1", "ours rust redis nats",
+             "append --streams 1 -c 1", "ours rust redis nats bare",
              columns=("p50", "p99", "rate", "cpu")),
     Scenario(4, "json-1000", "JSON batches of 1,000 × 100 bytes, 16 connections", "batches",
              "append --streams 1 -c 16 --content-type application/json --batch 1000",
@@ -242,7 +242,7 @@ SCENARIOS = [
     Scenario(8, "longpoll-idle", "append to long-poll delivery, one reader, 100 appends/s",
              "deliveries", "longpoll -r 1 --rate 100", "ours rust", columns=LIVE),
     Scenario(8, "sse-idle", "append to SSE delivery, one reader, 100 appends/s", "deliveries",
-             "sse-fanout -r 1 --rate 100", "ours rust", columns=LIVE),
+             "sse-fanout -r 1 --rate 100", "ours rust bare", columns=LIVE),
     DeliveryUnderLoad(8, "longpoll-loaded", "append to long-poll delivery under appends at half "
                       "of the slower server's capacity", "deliveries", "longpoll -r 1 --rate 100",
                       "ours rust", columns=LIVE[:3] + ("cores", "kept")),
@@ -261,7 +261,7 @@ SCENARIOS = [
     IdleReaders(10, "idle-15k", "15,000 idle SSE readers", "", "idle-sse -r 15000",
                 "ours rust nchan"),
     FewWrites(11, "readers-10k", "10,000 SSE readers, 1 append/s", "deliveries",
-              "sse-fanout -r 10000 --rate 1", "ours rust", seconds=5),
+              "sse-fanout -r 10000 --rate 1", "ours rust bare", seconds=5),
     Restart(12, "restart", "restart with 1,000,000 unsealed appends in 100,000 streams", "", "",
             "ours-unsealed rust"),
     Mixed(13, "mixed", "writers at 60 % of our capacity, 64 paced catch-up readers of 1 MiB "
