@@ -157,6 +157,16 @@ class ElectricRust(Server):
                 "--data-dir", str(data)]
 
 
+def put(port, path):
+    """The status of a PUT without a body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("PUT", path, headers={"Content-Type": "text/plain"})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.status
+
+
 class Ursula(Server):
     name, key, variable = "Ursula", "ursula", "DS_PEER_URSULA"
     version = "crate ursula 0.11.5"
@@ -189,12 +199,18 @@ url = "http://127.0.0.1:{port}"
         return [binary, "server", "--config", str(config)]
 
     def prepare(self, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request("PUT", self.base)
-        response = connection.getresponse()
-        response.read()
-        if response.status >= 300:
-            raise Skipped(f"its bucket could not be made: {response.status}")
+        status = put(port, self.base)
+        if status >= 300:
+            raise Skipped(f"its bucket could not be made: {status}")
+        # Each of its groups elects a leader first; until then streams are refused with 503.
+        end = time.monotonic() + 30
+        made = 0
+        while made < 32:
+            made = made + 1 if put(port, f"{self.base}/probe-{made}") < 300 else 0
+            if time.monotonic() > end:
+                raise Skipped("it makes no streams within 30 s")
+            if made == 0:
+                time.sleep(0.05)
 
 
 class CaddyPlugin(Server):

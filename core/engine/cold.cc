@@ -240,6 +240,7 @@ void Engine::Impl::on_sealed(uint32_t generation, std::span<const Incarnation> s
   sealed_through_ = std::max(sealed_through_, generation);
   // Nothing in memory is looked for there any more.
   cache_.drop_through(generation);
+  bodies_.clear();
   // Forks whose inherited messages are still in the log under their source's name.
   std::erase_if(inherited_, [&](Incarnation id) {
     StreamEntry* stream = find_by_id(id);
@@ -273,13 +274,18 @@ uint64_t Engine::Impl::state_bytes() const {
   return by_id_.size() * kStreamBytes + indexed_ * sizeof(stream::MessageEntry);
 }
 
-// What the cache may hold: what the rest leaves of the budget, but never too little to be of use.
+// What both caches may hold: what the rest leaves of the budget, but never too little to be of use.
 uint64_t Engine::Impl::cache_budget() const {
-  if (!config_.can_load) return UINT64_MAX;
   const uint64_t used = state_bytes();
   const uint64_t left = used < config_.memory_bytes ? config_.memory_bytes - used : 0;
   return std::min(config_.tail_cache_bytes, std::max(left, config_.memory_bytes / 8));
 }
+
+uint64_t Engine::Impl::records_budget() const {
+  return config_.can_load ? cache_budget() - std::min(cache_budget(), bodies_.bytes()) : UINT64_MAX;
+}
+
+uint64_t Engine::Impl::bodies_budget() const { return cache_budget() / 4; }
 
 bool Engine::Impl::can_leave(const StreamEntry& stream) const {
   if (!config_.has_catalog || !stream.committed() || stream.state.gone) return false;
@@ -311,7 +317,7 @@ bool Engine::Impl::stays(const StreamEntry& stream, Instant now) const {
   // Its path is known to be free of the stream before it: it would not be looked for there.
   if (!gone_paths_.empty() && gone_paths_.count(stream.state.path) > 0) return true;
   if (!stream.state.soft_deleted && expired(stream, now)) return true;
-  const bool scarce = state_bytes() + cache_.bytes() > config_.memory_bytes;
+  const bool scarce = state_bytes() + cache_.bytes() + bodies_.bytes() > config_.memory_bytes;
   return !scarce && now - std::max(stream.accessed, stream.loaded) < config_.evict_after;
 }
 

@@ -159,7 +159,7 @@ void Engine::Impl::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPositi
   PendingBatch batch = std::move(batches_.front());
   batches_.pop_front();
   stats_.pending_ops -= batch.ops;
-  cache_.push(first_record, batch.shared, cache_budget());
+  cache_.push(first_record, batch.shared, records_budget());
   for (Entry& entry : batch.entries) {
     if (entry.has_op) apply_entry(entry, *batch.shared, first_record);
     complete(entry);

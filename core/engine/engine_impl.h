@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/engine/body_cache.h"
 #include "core/engine/engine.h"
 #include "core/engine/owned_request.h"
 #include "core/engine/reader.h"
@@ -37,7 +38,7 @@ class Engine::Impl {
   bool replay(std::string_view record, LogPosition at, Peers& peers);
   void recover_pin(Incarnation source, Incarnation child, Peers& peers);
   void recover_cache(LogPosition first_record, SharedBytes records) {
-    cache_.push(first_record, std::move(records), cache_budget());
+    cache_.push(first_record, std::move(records), records_budget());
   }
   void recover_stream(Incarnation stream, Peers& peers) { find_or_load(stream, peers); }
   void finish_replay(Instant now, Incarnation highest_life, Incarnation lost_life,
@@ -197,6 +198,9 @@ class Engine::Impl {
   // The body of an answer, framed for the content type.
   std::optional<std::vector<Slice>> find_body(const stream::StreamState& state,
                                               const stream::ReadPlan& plan);
+  // The same as one piece, put together now or before.
+  SharedBytes find_joined(const stream::StreamState& state, const stream::ReadPlan& plan);
+  SharedBytes join(const stream::StreamState& state, const stream::ReadPlan& plan) const;
   static std::vector<Slice> framed_body(const stream::StreamState& state,
                                         std::vector<Slice> slices);
 
@@ -357,6 +361,8 @@ class Engine::Impl {
   void note_inherited(StreamEntry& stream);
   uint64_t state_bytes() const;
   uint64_t cache_budget() const;
+  uint64_t records_budget() const;
+  uint64_t bodies_budget() const;
   bool can_leave(const StreamEntry& stream) const;
   // Puts a stream that may leave the memory on the list of those that do, by and by.
   void note_idle(StreamEntry& stream);
@@ -404,6 +410,7 @@ class Engine::Impl {
   size_t batch_entries_hint_ = 0;
 
   RecordCache cache_;
+  BodyCache bodies_;
   Timers timers_;
   std::unordered_map<uint64_t, Reader> readers_;
   std::vector<StreamEntry*> woken_;

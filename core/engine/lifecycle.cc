@@ -17,6 +17,7 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
       index_(index),
       key_(key),
       by_path_(16, PathHash{key}),
+      bodies_(key),
       finds_by_path_(16, PathHash{key}) {
   DS_ASSERT(index < kEnginesMax);
 }
@@ -24,8 +25,8 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
 Engine::Stats Engine::Impl::stats() const {
   Stats stats = stats_;
   stats.streams = by_id_.size();
-  stats.cache_bytes = cache_.bytes();
-  stats.memory_bytes = state_bytes() + cache_.bytes();
+  stats.cache_bytes = cache_.bytes() + bodies_.bytes();
+  stats.memory_bytes = state_bytes() + stats.cache_bytes;
   return stats;
 }
 

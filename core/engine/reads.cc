@@ -17,6 +17,8 @@ namespace {
 // Bodies up to this size, and those of many small messages, are copied into one piece.
 constexpr uint64_t kCopyBytesMax = 64 << 10;
 constexpr uint64_t kSliceBytesMin = 4096;
+// Putting together fewer messages than this costs no more than looking for a body that is there.
+constexpr uint64_t kKeptMessagesMin = 32;
 
 }  // namespace
 
@@ -187,26 +189,46 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
   }
   const uint64_t messages = plan.last - plan.first;
   if (plan.bytes() <= kCopyBytesMax || plan.bytes() / messages < kSliceBytesMin) {
-    std::string body;
-    body.reserve(static_cast<size_t>(plan.bytes()) + 2);
-    if (json) body.push_back('[');
-    Position begin = plan.begin;
-    for (size_t i = plan.first; i < plan.last; ++i) {
-      const stream::MessageEntry& message = state.index.at(i);
-      const Slice record = cache_.find(message.record);
-      if (record.bytes.empty()) return std::nullopt;
-      body.append(record.bytes.substr(stream::kRecordPayloadOffset,
-                                      static_cast<size_t>(message.end - begin)));
-      begin = message.end;
-    }
-    if (json) body.back() = ']';  // the last message's comma
+    SharedBytes body = messages < kKeptMessagesMin ? join(state, plan) : find_joined(state, plan);
+    if (body == nullptr) return std::nullopt;
     std::vector<Slice> one;
-    one.emplace_back(share(std::move(body)));
+    one.emplace_back(std::move(body));
     return one;
   }
   std::optional<std::vector<Slice>> slices = find_slices(state, plan);
   if (!slices) return std::nullopt;
   return framed_body(state, std::move(*slices));
+}
+
+SharedBytes Engine::Impl::find_joined(const StreamState& state, const ReadPlan& plan) {
+  const BodyCache::Range range{state.id, plan.begin, plan.end};
+  SharedBytes body = bodies_.find(range);
+  if (body != nullptr) return body;
+  body = join(state, plan);
+  if (body == nullptr) return nullptr;
+  bodies_.put(range, body, bodies_budget());
+  cache_.shrink(records_budget());
+  return body;
+}
+
+// Null if something is not in the cache.
+SharedBytes Engine::Impl::join(const StreamState& state, const ReadPlan& plan) const {
+  const bool json = state.config.kind == wire::ContentKind::kJson;
+  std::string body;
+  body.reserve(static_cast<size_t>(plan.bytes()) + 2);
+  if (json) body.push_back('[');
+  RecordCache::Walk walk(cache_);
+  Position begin = plan.begin;
+  for (size_t i = plan.first; i < plan.last; ++i) {
+    const stream::MessageEntry& message = state.index.at(i);
+    const std::string_view record = walk.find(message.record);
+    if (record.empty()) return nullptr;
+    body.append(
+        record.substr(stream::kRecordPayloadOffset, static_cast<size_t>(message.end - begin)));
+    begin = message.end;
+  }
+  if (json) body.back() = ']';  // the last message's comma
+  return share(std::move(body));
 }
 
 // The stored bytes as a body: JSON messages become an array, without the last comma.

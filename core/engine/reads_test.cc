@@ -299,5 +299,43 @@ TEST_F(Reads, EveryMalformedRequestIsA400AndChangesNothing) {
   EXPECT_EQ(host.log_records(), 1u);
 }
 
+TEST(ReadsOfManySmallMessages, ReadersOfTheSameShareOneBody) {
+  for (const char* type : {"text/plain", "application/json"}) {
+    EngineConfig config;
+    config.max_chunk_bytes = 200;
+    TestHost host(config);
+    host.ask(put("p/s", type));
+    for (int i = 0; i < 100; ++i) host.ask(post("p/s", "1234", type));
+    const wire::Response first = host.ask(get("p/s", "offset=-1"));
+    const wire::Response second = host.ask(get("p/s", "offset=-1"));
+    ASSERT_EQ(first.body.size(), 1U);
+    ASSERT_NE(first.body[0].owner, nullptr);
+    ASSERT_EQ(second.body.size(), 1U);
+    EXPECT_EQ(first.body[0].owner, second.body[0].owner);
+    // What follows is another body, also once there is more of it.
+    const std::string query = "offset=" + text(*first.next_offset);
+    const wire::Response rest = host.ask(get("p/s", query));
+    EXPECT_NE(rest.body[0].owner, first.body[0].owner);
+    host.ask(post("p/s", "56", type));
+    const wire::Response more = host.ask(get("p/s", query));
+    EXPECT_GE(more.body[0].bytes.size(), rest.body[0].bytes.size());
+    EXPECT_EQ(host.ask(get("p/s", "offset=-1")).body[0].owner, first.body[0].owner);
+  }
+}
+
+TEST(ReadsOfManySmallMessages, BodiesAndRecordsTogetherKeepToTheTailCachesMemory) {
+  EngineConfig config;
+  config.max_chunk_bytes = 4000;
+  config.tail_cache_bytes = 40000;
+  TestHost host(config);
+  host.ask(put("p/s", "text/plain"));
+  for (int i = 0; i < 1000; ++i) {
+    host.ask(post("p/s", std::string(40, 'x')));
+    host.ask(get("p/s", "offset=-1"));
+    host.ask(get("p/s", "offset=" + host.tail("p/s")));
+    EXPECT_LE(host.engine().stats().cache_bytes, config.tail_cache_bytes);
+  }
+}
+
 }  // namespace
 }  // namespace ds::engine

@@ -25,6 +25,10 @@ void RecordCache::push(LogPosition first_record, SharedBytes records, uint64_t b
   DS_ASSERT(held_.empty() || held_.back().first < first_record);
   bytes_ += memory_of(records);
   held_.push_back(Held{first_record, std::move(records)});
+  shrink(budget_bytes);
+}
+
+void RecordCache::shrink(uint64_t budget_bytes) {
   while (bytes_ > budget_bytes && held_.size() > 1) {
     bytes_ -= memory_of(held_.front().records);
     held_.pop_front();
@@ -62,18 +66,48 @@ stream::MessageIndex RecordCache::adopt(const stream::MessageIndex& index, std::
 }
 
 Slice RecordCache::find(LogPosition record) const {
-  return record < kAdoptedBegin ? find_in(held_, record) : find_in(adopted_, record);
+  const Held* held = record < kAdoptedBegin ? find_in(held_, record) : find_in(adopted_, record);
+  return held == nullptr ? Slice() : Slice(held->records, rest_of(*held, record));
+}
+
+std::string_view RecordCache::Walk::find(LogPosition record) {
+  const std::deque<Held>& batches = cache_.held_;
+  constexpr size_t kStepsMax = 8;  // a search takes about as long
+  const size_t end = std::min(batches.size(), at_ + kStepsMax);
+  for (size_t i = at_; i < end && batches[i].first <= record; ++i) {
+    const std::string_view rest = rest_of(batches[i], record);
+    if (rest.empty()) continue;
+    at_ = i;
+    return rest;
+  }
+  if (record >= kAdoptedBegin) return cache_.find(record).bytes;
+  const auto after = batch_after(batches, record);
+  if (after == batches.begin()) return {};
+  at_ = static_cast<size_t>(after - batches.begin()) - 1;
+  return rest_of(batches[at_], record);
+}
+
+// Empty if the record is not in this batch. REQUIRES: held.first <= record.
+std::string_view RecordCache::rest_of(const Held& held, LogPosition record) {
+  const uint64_t skip = record.value - held.first.value;
+  if (skip >= held.records->size()) return {};
+  return std::string_view(*held.records).substr(static_cast<size_t>(skip));
+}
+
+// The first batch that begins after the record.
+template <typename Batches>
+typename Batches::const_iterator RecordCache::batch_after(const Batches& batches,
+                                                          LogPosition record) {
+  return std::upper_bound(batches.begin(), batches.end(), record,
+                          [](LogPosition p, const Held& h) { return p < h.first; });
 }
 
 template <typename Batches>
-Slice RecordCache::find_in(const Batches& batches, LogPosition record) {
-  const auto after = std::upper_bound(batches.begin(), batches.end(), record,
-                                      [](LogPosition p, const Held& h) { return p < h.first; });
-  if (after == batches.begin()) return Slice();
+const RecordCache::Held* RecordCache::find_in(const Batches& batches, LogPosition record) {
+  const auto after = batch_after(batches, record);
+  if (after == batches.begin()) return nullptr;
   const Held& held = *std::prev(after);
-  const uint64_t skip = record.value - held.first.value;
-  if (skip >= held.records->size()) return Slice();
-  return Slice(held.records, std::string_view(*held.records).substr(static_cast<size_t>(skip)));
+  return rest_of(held, record).empty() ? nullptr : &held;
 }
 
 }  // namespace ds::engine

@@ -19,6 +19,9 @@ class RecordCache {
   // held. REQUIRES: `first_record` is after every batch that is held.
   void push(LogPosition first_record, SharedBytes records, uint64_t budget_bytes);
 
+  // Lets go of the oldest batches until the rest takes at most `budget_bytes`, or is one.
+  void shrink(uint64_t budget_bytes);
+
   // Forgets the batches in generations up to this one.
   void drop_through(uint32_t generation);
 
@@ -29,6 +32,19 @@ class RecordCache {
   // The bytes from the record at `record` to the end of its batch; empty if it is not held. The
   // result keeps the whole batch alive.
   Slice find(LogPosition record) const;
+
+  // Finds the records of one stream in their order: the next one is mostly in the batch of the one
+  // before it, or soon after. REQUIRES: the cache does not change meanwhile.
+  class Walk {
+   public:
+    explicit Walk(const RecordCache& cache) : cache_(cache) {}
+    // As RecordCache::find; the bytes live as long as the cache has them.
+    std::string_view find(LogPosition record);
+
+   private:
+    const RecordCache& cache_;
+    size_t at_ = 0;  // of the batch that was found last
+  };
 
   // Memory of what it holds.
   uint64_t bytes() const { return bytes_; }
@@ -41,7 +57,10 @@ class RecordCache {
     SharedBytes records;
   };
   template <typename Batches>
-  static Slice find_in(const Batches& batches, LogPosition record);
+  static typename Batches::const_iterator batch_after(const Batches& batches, LogPosition record);
+  template <typename Batches>
+  static const Held* find_in(const Batches& batches, LogPosition record);
+  static std::string_view rest_of(const Held& held, LogPosition record);
 
   uint64_t bytes_ = 0;
   std::deque<Held> held_;      // by `first`

@@ -65,6 +65,28 @@ TEST(RecordCache, ABatchCountsWithAllTheMemoryThatItKeeps) {
   EXPECT_EQ(cache.bytes(), 0u);
 }
 
+TEST(RecordCache, AWalkFindsWhatSingleLooksFind) {
+  RecordCache cache;
+  uint64_t at = 0;
+  for (int i = 0; i < 200; ++i) {
+    const size_t size = 1 + static_cast<size_t>(i * 7 % 5);
+    cache.push(log_position(1, static_cast<uint32_t>(at)),
+               share(std::string(size, static_cast<char>('a' + i % 26))), 1 << 20);
+    at += size + (i % 3 == 0 ? 2 : 0);  // of which there is nothing
+  }
+  for (const uint32_t step : {1U, 2U, 17U, 100U}) {
+    RecordCache::Walk walk(cache);
+    for (uint32_t p = 0; p < at + 50; p += step) {
+      EXPECT_EQ(walk.find(log_position(1, p)), cache.find(log_position(1, p)).bytes) << p;
+    }
+    // Back again, and where nothing is.
+    EXPECT_EQ(walk.find(log_position(1, 0)), "a");
+    EXPECT_EQ(walk.find(log_position(0, 0)), "");
+  }
+  RecordCache empty;
+  EXPECT_EQ(RecordCache::Walk(empty).find(log_position(1, 0)), "");
+}
+
 TEST(RecordCache, WhatWasFoundOutlivesItsPlaceInTheCache) {
   RecordCache cache;
   cache.push(log_position(1, 0), share("first"), 1);
