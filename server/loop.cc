@@ -227,6 +227,7 @@ int Loop::serve_sockets() {
   for (int i = 0; i < count; ++i) {
     Slot& slot = slots_[events[i].data.u32];
     if (slot.connection != nullptr) slot.connection->on_events(events[i].events);
+    submit_early();
     write_early();
   }
   return std::max(count, 0);

@@ -182,6 +182,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   // loop_commits.cc
   bool may_commit_in_place() const;
   void gather_writes();
+  void submit_early();
   void submit_batch();
   void commit_in_place();
   void complete_in_memory();

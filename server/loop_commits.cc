@@ -12,6 +12,8 @@ namespace {
 // More than this at once is worth the other thread: the loop has enough to do while it is synced.
 constexpr int kInPlaceEventsMax = 64;
 constexpr uint64_t kInPlaceBytesMax = 64 << 10;
+// So much goes to the disk before the turn ends.
+constexpr uint64_t kEarlyBatchBytes = kInPlaceBytesMax + 1;
 // For how long a loop looks out for the next of the requests that it expects.
 constexpr std::chrono::microseconds kGatherPause{10};
 
@@ -41,6 +43,12 @@ void Loop::gather_writes() {
     }
   }
   events_of_last_batch_ = events_;
+}
+
+// Large bodies take longer to receive and to scan than to be synced: the disk begins with the first
+// of them while the loop is at the others.
+void Loop::submit_early() {
+  if (engine_->batch_bytes() >= kEarlyBatchBytes) submit_batch();
 }
 
 void Loop::submit_batch() {

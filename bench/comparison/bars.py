@@ -124,6 +124,8 @@ def reads():
         Bar(7, "`read-1MiB`: bytes/s to nginx", ratio("read-1MiB", "bytes", "nginx"), least=1.4),
         Bar(7, "`read-1MiB-restarted`: bytes/s to Electric Rust",
             ratio("read-1MiB-restarted", "bytes", "rust"), least=0.9),
+        Bar(7, "`read-1MiB-small`: bytes/s to Electric Rust",
+            ratio("read-1MiB-small", "bytes", "rust"), least=1),
         Bar(7, "`read-1MiB-4x`: bytes/s to Electric Rust", ratio("read-1MiB-4x", "bytes", "rust"),
             least=0.9),
     ]
@@ -135,6 +137,9 @@ def deliveries():
         bars.append(Bar(8, f"`{key}-idle`: p50 beyond `append-1c`",
                         less(own(f"{key}-idle", "p50"), own("append-1c", "p50")), most=60,
                         unit="µs"))
+        bars.append(Bar(8, f"`{key}-idle`: p50 beyond the append's own, at the same pace",
+                        less(own(f"{key}-idle", "p50"), own(f"{key}-idle", "append_p50_us")),
+                        most=60, unit="µs"))
         for state, most in (("idle", 1), ("loaded", 0.8)):
             for figure in ("p50", "p99"):
                 bars.append(Bar(8, f"`{key}-{state}`: {figure} to Electric Rust",

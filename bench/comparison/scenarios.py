@@ -156,7 +156,16 @@ def results_of_ours(results):
 
 
 class IdleReaders(Scenario):
+    """Readers that have nothing to read, once opening all of them is over for good."""
+
     columns = ("rss_per_reader_bytes", "cores", "rss")
+    warmup = 3
+
+    def run(self, runner, server, results):
+        del results
+        runner.clear()
+        with runner.running(server) as running:
+            return [figures(runner.load(running, self.arguments, self.seconds, self.warmup))]
 
 
 class FewWrites(Scenario):
@@ -234,6 +243,9 @@ SCENARIOS = [
     FilesRead(7, "read-1MiB", "catch-up of 1 MiB chunks that are cached, 16 connections", "reads",
               READ_MIB + "32", "ours rust nginx", files=32, file_bytes=MIB,
               columns=("bytes", "p50", "p99", "cpu", "rss")),
+    Scenario(7, "read-1MiB-small", "catch-up of 1 MiB chunks of messages of 100 bytes, 16 connections",
+             "reads", "read --stream-bytes 1048576 --body-bytes 100 -c 16 --streams 4",
+             "ours rust", columns=("bytes", "p50", "p99", "cpu", "rss")),
     ReadSettled(7, "read-1MiB-restarted", "the same, 1,000 of them, after a restart", "reads",
                 READ_MIB + "1000", "ours rust", restart=True,
                 columns=("bytes", "p50", "p99", "cpu", "rss")),

@@ -322,6 +322,18 @@ TEST_F(Commits, ASmallBatchKeepsNoMoreMemoryThanItNeedsAfterALargeOne) {
   EXPECT_LT(small->records->capacity(), 600u);
 }
 
+TEST_F(Commits, ALargeOpIsGivenTheMemoryThatItNeeds) {
+  done(put("p/s", "text/plain", std::string(300000, 'x')));
+  for (const size_t bytes : {100000, 400000, 5000, 70000, 100000}) {
+    host.send(post("p/s", std::string(bytes, 'y')));
+    EXPECT_GT(host.engine().batch_bytes(), bytes);
+    const std::optional<Batch> batch = host.engine().take_batch();
+    ASSERT_TRUE(batch.has_value());
+    EXPECT_LE(batch->records->capacity(), bytes + bytes / 4 + 1000) << bytes;
+    EXPECT_EQ(host.engine().batch_bytes(), 0u);
+  }
+}
+
 TEST_F(Commits, ABatchHoldsWhatWasDecidedSinceTheLastOne) {
   EXPECT_FALSE(host.engine().has_batch());
   EXPECT_FALSE(host.engine().take_batch().has_value());

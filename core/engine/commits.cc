@@ -14,6 +14,9 @@ using wire::ErrorCode;
 
 namespace {
 
+// A batch of large ops makes its own room, as much as each of them needs.
+constexpr size_t kHintBytesMax = 64 << 10;
+
 // A batch's string may have grown to twice its size, or have been reserved for one as large as the
 // batch before it; what the cache keeps should not. (A copy: without exceptions `shrink_to_fit` of
 // libstdc++ does nothing.)
@@ -55,7 +58,7 @@ Engine::Impl::PendingBatch& Engine::Impl::open_batch() {
   if (!open_) {
     PendingBatch& batch = batches_.emplace_back();
     batch.id = next_batch_++;
-    batch.records.reserve(batch_bytes_hint_);
+    if (batch_bytes_hint_ <= kHintBytesMax) batch.records.reserve(batch_bytes_hint_);
     batch.entries.reserve(batch_entries_hint_);
     open_ = true;
   }

@@ -68,6 +68,7 @@ class Engine::Impl {
   void end_live_readers(Instant now);
   std::optional<Batch> take_batch();
   bool has_batch() const { return open_; }
+  uint64_t batch_bytes() const { return open_ ? batches_.back().records.size() : 0; }
   uint64_t epoch() const { return epoch_; }
   Stats stats() const;
 

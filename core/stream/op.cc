@@ -158,10 +158,18 @@ bool complete(const Op& op) {
   return false;
 }
 
+// From this size on a payload's room is made at once, with some for what comes behind it.
+constexpr uint64_t kReservedMin = 4096;
+constexpr size_t kExtrasBytes = 256;
+
 }  // namespace
 
 size_t append_record(std::string& out, const Op& op, const wire::Body* body) {
   const size_t start = out.size();
+  const uint64_t payload_bytes = body != nullptr ? body->stored_bytes() : op.payload.size();
+  if (payload_bytes > kReservedMin) {
+    out.reserve(start + kRecordHeaderBytes + static_cast<size_t>(payload_bytes) + kExtrasBytes);
+  }
   out.resize(start + kRecordHeaderBytes);
   if (body != nullptr) {
     body->append_stored(out);

@@ -393,8 +393,8 @@ TEST(JsonScan, KnowsAtEveryDepthWhatIsOpen) {
 
 // Strings are scanned eight bytes at a time: what ends one is found at every place in a block.
 TEST(JsonScan, StringsEndWhereTheyEndAtEveryAlignment) {
-  for (size_t before = 0; before < 20; ++before) {
-    for (size_t after = 0; after < 20; ++after) {
+  for (size_t before = 0; before < 36; ++before) {
+    for (size_t after = 0; after < 36; ++after) {
       const std::string a(before, 'a');
       const std::string b(after, 'b');
       const auto text = [&](std::string_view middle) {

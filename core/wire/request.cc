@@ -288,8 +288,11 @@ void Body::append_stored(std::string& out) const {
     out += bytes;
     return;
   }
-  for (const JsonElement& element : elements) {
-    out += bytes.substr(element.begin, element.end - element.begin);
+  // What follows with nothing but a comma in between is stored as it is.
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const uint32_t begin = elements[i].begin;
+    while (i + 1 < elements.size() && elements[i + 1].begin == elements[i].end + 1) ++i;
+    out += bytes.substr(begin, elements[i].end - begin);
     out += ',';
   }
 }

@@ -418,6 +418,8 @@ TEST(AppendRequest, JsonIsStoredMessageByMessage) {
   EXPECT_EQ(stored(array.ok<AppendRequest>().body), "{\"a\": 1},2,");
   Given value = Given(Method::kPost).body("application/json; charset=utf-8", " 7\n");
   EXPECT_EQ(stored(value.ok<AppendRequest>().body), "7,");
+  Given mixed = Given(Method::kPost).body("application/json", "[1,\"a,b\", 2,[3,4],{} ,5]");
+  EXPECT_EQ(stored(mixed.ok<AppendRequest>().body), "1,\"a,b\",2,[3,4],{},5,");
   Given nested = Given(Method::kPost).body("application/json", "[[1,2]]");
   EXPECT_EQ(stored(nested.ok<AppendRequest>().body), "[1,2],");
   EXPECT_EQ(Given(Method::kPost).body("application/json", "[]").error(), ErrorCode::kEmptyArray);
