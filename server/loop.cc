@@ -260,7 +260,10 @@ void Loop::read_mail() {
   for (const FindEnd& end : mail_.finds) {
     engine_->on_found(end.find_id, end.found, end.snapshot, now_, actions_);
   }
-  for (ToEngine& message : mail_.to_engine) handle(message);
+  for (ToEngine& message : mail_.to_engine) {
+    handle(message);
+    submit_early();
+  }
   for (engine::Action& answer : mail_.answers) actions_.push_back(std::move(answer));
   take_sockets();
   for (Task& task : mail_.tasks) task();
@@ -310,7 +313,9 @@ void Loop::continue_later() {
     }
     std::vector<uint32_t> unread = std::exchange(unread_, {});
     for (const uint32_t slot : unread) {
-      if (slots_[slot].connection != nullptr) slots_[slot].connection->resume();
+      if (slots_[slot].connection == nullptr) continue;
+      slots_[slot].connection->resume();
+      submit_early();
     }
     end_turn();
   });

@@ -14,6 +14,8 @@ constexpr int kInPlaceEventsMax = 64;
 constexpr uint64_t kInPlaceBytesMax = 64 << 10;
 // So much goes to the disk before the turn ends.
 constexpr uint64_t kEarlyBatchBytes = kInPlaceBytesMax + 1;
+// If its ops are this large, one with another.
+constexpr uint64_t kLargeOpBytes = 16 << 10;
 // For how long a loop looks out for the next of the requests that it expects.
 constexpr std::chrono::microseconds kGatherPause{10};
 
@@ -46,9 +48,10 @@ void Loop::gather_writes() {
 }
 
 // Large bodies take longer to receive and to scan than to be synced: the disk begins with the first
-// of them while the loop is at the others.
+// of them while the loop is at the others. Small ones are worth one sync for all.
 void Loop::submit_early() {
-  if (engine_->batch_bytes() >= kEarlyBatchBytes) submit_batch();
+  const uint64_t bytes = engine_->batch_bytes();
+  if (bytes >= kEarlyBatchBytes && bytes >= engine_->batch_ops() * kLargeOpBytes) submit_batch();
 }
 
 void Loop::submit_batch() {

@@ -107,7 +107,8 @@ void add_engines(Families& families, const MetricsInput& input) {
   Families::append(parked, {{"mode", "sse"}}, sum(input, &LoopCounters::sse_readers));
   families.gauge("ds_pending_ops", "Ops decided and not yet durable.",
                  sum(input, &LoopCounters::pending_ops));
-  families.gauge("ds_tail_cache_bytes", "Bytes of recent ops kept in memory.",
+  families.gauge("ds_tail_cache_bytes",
+                 "Bytes of recent ops, and of answers made of them, kept in memory.",
                  sum(input, &LoopCounters::cache_bytes));
   families.counter("ds_tail_cache_hits_total", "Reads served from memory.",
                    sum(input, &LoopCounters::cache_hits));

@@ -1,9 +1,8 @@
 #include "core/engine/body_cache.h"
 
+#include <iterator>
 #include <string_view>
 #include <utility>
-
-#include "core/base/assert.h"
 
 namespace ds::engine {
 
@@ -12,39 +11,43 @@ namespace {
 constexpr uint64_t kEntryBytes = 208;
 }  // namespace
 
-size_t BodyCache::RangeHash::operator()(const Range& range) const {
-  const uint64_t words[] = {range.stream.value, range.begin.value, range.end.value};
+size_t BodyCache::PlaceHash::operator()(const Place& place) const {
+  const uint64_t words[] = {place.stream.value, place.begin.value};
   const std::string_view bytes(reinterpret_cast<const char*>(words), sizeof words);
   return static_cast<size_t>(siphash13(bytes, key));
 }
 
 uint64_t BodyCache::memory_of(const SharedBytes& body) { return kEntryBytes + body->capacity(); }
 
-SharedBytes BodyCache::find(const Range& range) {
-  const auto found = by_range_.find(range);
-  if (found == by_range_.end()) return nullptr;
+SharedBytes BodyCache::find(const Place& place, Position end) {
+  const auto found = by_place_.find(place);
+  if (found == by_place_.end() || found->second->end != end) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->body;
 }
 
-void BodyCache::put(const Range& range, SharedBytes body, uint64_t budget_bytes) {
+void BodyCache::put(const Place& place, Position end, SharedBytes body, uint64_t budget_bytes) {
+  if (const auto found = by_place_.find(place); found != by_place_.end()) drop(found->second);
   const uint64_t added = memory_of(body);
-  if (added > budget_bytes / 2) return;
-  while (!entries_.empty() && bytes_ + added > budget_bytes) drop_oldest();
-  entries_.push_front({range, std::move(body)});
-  const bool is_new = by_range_.emplace(range, entries_.begin()).second;
-  DS_ASSERT(is_new);
+  if (added > budget_bytes) return shrink(budget_bytes);
+  shrink(budget_bytes - added);
+  entries_.push_front({place, end, std::move(body)});
+  by_place_.emplace(place, entries_.begin());
   bytes_ += added;
 }
 
-void BodyCache::drop_oldest() {
-  bytes_ -= memory_of(entries_.back().body);
-  by_range_.erase(entries_.back().range);
-  entries_.pop_back();
+void BodyCache::shrink(uint64_t budget_bytes) {
+  while (bytes_ > budget_bytes) drop(std::prev(entries_.end()));
+}
+
+void BodyCache::drop(std::list<Entry>::iterator entry) {
+  bytes_ -= memory_of(entry->body);
+  by_place_.erase(entry->place);
+  entries_.erase(entry);
 }
 
 void BodyCache::clear() {
-  by_range_.clear();
+  by_place_.clear();
   entries_.clear();
   bytes_ = 0;
 }

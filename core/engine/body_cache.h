@@ -2,7 +2,8 @@
 // same: readers who catch up ask for the same chunks (DESIGN §5), and a body is in memory once,
 // however many of them it is being sent to.
 //
-// A stream's bytes at a position never change, so nothing here has to be invalidated. Owned by one
+// A stream's bytes at a position never change, so nothing here is ever wrong; but a body that ended
+// at the tail is of no use once there is more, and makes room for the longer one. Owned by one
 // engine.
 #pragma once
 
@@ -18,22 +19,25 @@ namespace ds::engine {
 
 class BodyCache {
  public:
-  explicit BodyCache(HashKey key) : by_range_(0, RangeHash{key}) {}
+  explicit BodyCache(HashKey key) : by_place_(0, PlaceHash{key}) {}
 
-  // What an answer with these bytes of a stream says.
-  struct Range {
+  // Where a body begins.
+  struct Place {
     Incarnation stream;
     Position begin;
-    Position end;
-    friend bool operator==(const Range&, const Range&) = default;
+    friend bool operator==(const Place&, const Place&) = default;
   };
 
-  // Null if it is not held.
-  SharedBytes find(const Range& range);
+  // The body of the bytes from `place` to `end`; null if it is not held.
+  SharedBytes find(const Place& place, Position end);
 
-  // Afterwards all bodies take at most `budget_bytes`; those that were not asked for the longest
-  // go first. A body that is larger than half of that is not kept. REQUIRES: find(range) is null.
-  void put(const Range& range, SharedBytes body, uint64_t budget_bytes);
+  // Takes the place of another body that begins there. Afterwards all bodies take at most
+  // `budget_bytes`; one that is larger than that is not kept.
+  void put(const Place& place, Position end, SharedBytes body, uint64_t budget_bytes);
+
+  // Lets go of those that were not asked for the longest, until the rest takes at most
+  // `budget_bytes`.
+  void shrink(uint64_t budget_bytes);
 
   void clear();
 
@@ -42,19 +46,20 @@ class BodyCache {
 
  private:
   struct Entry {
-    Range range;
+    Place place;
+    Position end;
     SharedBytes body;
   };
-  struct RangeHash {
+  struct PlaceHash {
     HashKey key;
-    size_t operator()(const Range& range) const;
+    size_t operator()(const Place& place) const;
   };
   static uint64_t memory_of(const SharedBytes& body);
-  void drop_oldest();
+  void drop(std::list<Entry>::iterator entry);
 
   uint64_t bytes_ = 0;
   std::list<Entry> entries_;  // what was asked for last comes first
-  std::unordered_map<Range, std::list<Entry>::iterator, RangeHash> by_range_;
+  std::unordered_map<Place, std::list<Entry>::iterator, PlaceHash> by_place_;
 };
 
 }  // namespace ds::engine

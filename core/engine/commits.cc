@@ -15,7 +15,7 @@ using wire::ErrorCode;
 namespace {
 
 // A batch of large ops makes its own room, as much as each of them needs.
-constexpr size_t kHintBytesMax = 64 << 10;
+constexpr size_t kHintBytesMax = 128 << 10;
 
 // A batch's string may have grown to twice its size, or have been reserved for one as large as the
 // batch before it; what the cache keeps should not. (A copy: without exceptions `shrink_to_fit` of
@@ -162,6 +162,7 @@ void Engine::Impl::on_commit(uint64_t batch_id, CommitOutcome outcome, LogPositi
   PendingBatch batch = std::move(batches_.front());
   batches_.pop_front();
   stats_.pending_ops -= batch.ops;
+  bodies_.shrink(bodies_budget());
   cache_.push(first_record, batch.shared, records_budget());
   for (Entry& entry : batch.entries) {
     if (entry.has_op) apply_entry(entry, *batch.shared, first_record);

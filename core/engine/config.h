@@ -14,7 +14,8 @@ inline constexpr uint32_t kEnginesMax = 64;
 struct EngineConfig {
   // A read's answer ends at the first message end at or after the next multiple of this.
   uint64_t max_chunk_bytes = 1 << 20;
-  // Bytes of recent batches kept for readers. Older bytes are read back from the log.
+  // Bytes of recent batches kept for readers, and, up to a quarter, of bodies that were put
+  // together of many messages. Older bytes are read back from the log.
   uint64_t tail_cache_bytes = 64 << 20;
   // Whether streams are sealed: those that are not in memory may be in the catalog.
   bool has_catalog = false;
@@ -22,7 +23,8 @@ struct EngineConfig {
   // sooner if more than `memory_bytes` are in use.
   Duration evict_after = seconds(10);
   uint64_t memory_bytes = 1 << 30;
-  // Whether bytes can be read back at all; without it (memory durability) the cache has no bound.
+  // Whether bytes can be read back at all; without it (memory durability) the batches have no
+  // bound.
   bool can_load = true;
   Duration long_poll_timeout = seconds(30);
   // SSE responses end after this long, plus or minus a tenth.

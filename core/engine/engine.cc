@@ -129,6 +129,7 @@ void Engine::end_live_readers(Instant now, Actions& out) {
 }
 
 std::optional<Batch> Engine::take_batch() { return impl_->take_batch(); }
+uint32_t Engine::batch_ops() const { return impl_->batch_ops(); }
 uint64_t Engine::batch_bytes() const { return impl_->batch_bytes(); }
 
 bool Engine::has_batch() const { return impl_->has_batch(); }

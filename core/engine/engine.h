@@ -148,7 +148,8 @@ class Engine {
   // The ops decided since the last call, or nothing. Call it when the requests at hand are in.
   std::optional<Batch> take_batch();
   bool has_batch() const;
-  // Bytes of the ops in it.
+  // Its ops, and their bytes.
+  uint32_t batch_ops() const;
   uint64_t batch_bytes() const;
   // Grows with every failed commit: what was taken under an older epoch must not be written.
   uint64_t epoch() const;

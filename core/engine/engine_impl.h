@@ -69,6 +69,7 @@ class Engine::Impl {
   std::optional<Batch> take_batch();
   bool has_batch() const { return open_; }
   uint64_t batch_bytes() const { return open_ ? batches_.back().records.size() : 0; }
+  uint32_t batch_ops() const { return open_ ? batches_.back().ops : 0; }
   uint64_t epoch() const { return epoch_; }
   Stats stats() const;
 
@@ -201,7 +202,7 @@ class Engine::Impl {
                                               const stream::ReadPlan& plan);
   // The same as one piece, put together now or before.
   SharedBytes find_joined(const stream::StreamState& state, const stream::ReadPlan& plan);
-  SharedBytes join(const stream::StreamState& state, const stream::ReadPlan& plan) const;
+  SharedBytes join_messages(const stream::StreamState& state, const stream::ReadPlan& plan) const;
   static std::vector<Slice> framed_body(const stream::StreamState& state,
                                         std::vector<Slice> slices);
 

@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kCopyBytesMax = 64 << 10;
 constexpr uint64_t kSliceBytesMin = 4096;
 // Putting together fewer messages than this costs no more than looking for a body that is there.
-constexpr uint64_t kKeptMessagesMin = 32;
+constexpr uint64_t kKeptMessagesMin = 8;
 
 }  // namespace
 
@@ -189,7 +189,8 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
   }
   const uint64_t messages = plan.last - plan.first;
   if (plan.bytes() <= kCopyBytesMax || plan.bytes() / messages < kSliceBytesMin) {
-    SharedBytes body = messages < kKeptMessagesMin ? join(state, plan) : find_joined(state, plan);
+    SharedBytes body =
+        messages < kKeptMessagesMin ? join_messages(state, plan) : find_joined(state, plan);
     if (body == nullptr) return std::nullopt;
     std::vector<Slice> one;
     one.emplace_back(std::move(body));
@@ -201,18 +202,18 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
 }
 
 SharedBytes Engine::Impl::find_joined(const StreamState& state, const ReadPlan& plan) {
-  const BodyCache::Range range{state.id, plan.begin, plan.end};
-  SharedBytes body = bodies_.find(range);
+  const BodyCache::Place place{state.id, plan.begin};
+  SharedBytes body = bodies_.find(place, plan.end);
   if (body != nullptr) return body;
-  body = join(state, plan);
+  body = join_messages(state, plan);
   if (body == nullptr) return nullptr;
-  bodies_.put(range, body, bodies_budget());
+  bodies_.put(place, plan.end, body, bodies_budget());
   cache_.shrink(records_budget());
   return body;
 }
 
 // Null if something is not in the cache.
-SharedBytes Engine::Impl::join(const StreamState& state, const ReadPlan& plan) const {
+SharedBytes Engine::Impl::join_messages(const StreamState& state, const ReadPlan& plan) const {
   const bool json = state.config.kind == wire::ContentKind::kJson;
   std::string body;
   body.reserve(static_cast<size_t>(plan.bytes()) + 2);

@@ -1,5 +1,7 @@
 #include "core/stream/op.h"
 
+#include <algorithm>
+
 #include "core/base/assert.h"
 #include "core/base/bytes.h"
 #include "core/base/crc32c.h"
@@ -167,8 +169,10 @@ constexpr size_t kExtrasBytes = 256;
 size_t append_record(std::string& out, const Op& op, const wire::Body* body) {
   const size_t start = out.size();
   const uint64_t payload_bytes = body != nullptr ? body->stored_bytes() : op.payload.size();
-  if (payload_bytes > kReservedMin) {
-    out.reserve(start + kRecordHeaderBytes + static_cast<size_t>(payload_bytes) + kExtrasBytes);
+  const size_t needed =
+      start + kRecordHeaderBytes + static_cast<size_t>(payload_bytes) + kExtrasBytes;
+  if (payload_bytes > kReservedMin && needed > out.capacity()) {
+    out.reserve(std::max(needed, start == 0 ? 0 : 2 * out.capacity()));
   }
   out.resize(start + kRecordHeaderBytes);
   if (body != nullptr) {

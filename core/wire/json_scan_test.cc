@@ -391,7 +391,8 @@ TEST(JsonScan, KnowsAtEveryDepthWhatIsOpen) {
   }
 }
 
-// Strings are scanned eight bytes at a time: what ends one is found at every place in a block.
+// Strings are scanned 16 or eight bytes at a time: what ends one is found at every place in a
+// block.
 TEST(JsonScan, StringsEndWhereTheyEndAtEveryAlignment) {
   for (size_t before = 0; before < 36; ++before) {
     for (size_t after = 0; after < 36; ++after) {
