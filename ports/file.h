@@ -62,6 +62,13 @@ class File {
   // is written in whole multiples of kStreamedBlock, at such a position, goes past the system's
   // cache then, where that can be.
   virtual void expect_streaming() {}
+
+  // Brings what was written there to the medium, as far as that goes without a sync, so that the
+  // next sync() has little left to do and does not hold up those of other files. Promises nothing.
+  virtual void write_behind(uint64_t position, uint64_t bytes) {
+    static_cast<void>(position);
+    static_cast<void>(bytes);
+  }
   static constexpr uint64_t kStreamedBlock = 4096;
   // Keeps this open file from being taken in another way by another open file of the same contents,
   // of this process or any, until it is taken anew or ends. False if another one stands in the way;

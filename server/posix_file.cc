@@ -99,6 +99,13 @@ class PosixFile final : public ports::File {
     direct_ = open_direct(O_WRONLY);  // not valid on tmpfs and the like
   }
 
+  void write_behind(uint64_t position, uint64_t bytes) override {
+    // If that fails sync() will tell.
+    ::sync_file_range(
+        fd_.get(), static_cast<off_t>(position), static_cast<off_t>(bytes),
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  }
+
   IoStatus sync() override {
     int result;
     do {

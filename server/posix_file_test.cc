@@ -122,6 +122,25 @@ TEST_F(PosixFileTest, ReadsPastTheCacheAtAnyAlignment) {
   }
 }
 
+TEST_F(PosixFileTest, WritesBehindWithoutChangingAnything) {
+  for (const char* parent : {"", "/dev/shm"}) {
+    if (*parent != '\0' && ::access(parent, W_OK) != 0) continue;
+    const ScratchDirectory scratch(*parent != '\0' ? parent : testing::TempDir());
+    auto directory = open_posix_directory(scratch.path());
+    ASSERT_TRUE(directory.ok());
+    auto file = (*directory)->open("a", Directory::Open::kCreateNew);
+    ASSERT_TRUE(file.ok());
+    const std::string bytes(100000, 'x');
+    const std::string_view whole = bytes;
+    ASSERT_TRUE((*file)->write_at(0, {&whole, 1}).ok());
+    (*file)->write_behind(0, 100000);
+    (*file)->write_behind(5000, 1 << 20);  // also where there is nothing
+    ASSERT_TRUE((*file)->sync().ok());
+    EXPECT_EQ(read_all(**file, 0, 100000), bytes);
+    EXPECT_EQ((*file)->size().value(), 100000U);
+  }
+}
+
 TEST_F(PosixFileTest, StreamsPastTheCacheWhereItCan) {
   for (const char* parent : {"", "/dev/shm", "/var/tmp"}) {
     if (*parent != '\0' && ::access(parent, W_OK) != 0) continue;

@@ -14,7 +14,7 @@ using ports::IoStatus;
 namespace {
 
 constexpr uint64_t kFillStepBytes = 256 << 10;
-constexpr uint64_t kFillSyncBytes = 4 << 20;
+constexpr uint64_t kFillSyncBytes = 512 << 10;  // syncs of the log wait as long as this takes
 
 // Gives the file its name for good, or removes it.
 IoStatus name_generation_file(ports::Directory& directory, uint32_t generation) {

@@ -37,6 +37,7 @@ void SegmentOutput::write_out(size_t size) {
     if (!written.ok()) {
       problem_ = seal_error("cannot write " + segment_name(segment_.id), written.error());
     }
+    if (!segment_.single) file_->write_behind(position_, size);
   }
   position_ += size;
   out_.erase(0, size);
