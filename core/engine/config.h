@@ -1,4 +1,5 @@
-// The engine's limits. Every one is a server option of the same name (docs/configuration.md).
+// The engine's limits. Every one is a server option of the same name
+// (docs/configuration.md), if nothing else is said.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,9 @@ struct EngineConfig {
   // Bytes of recent batches kept for readers, and, up to a quarter, of bodies that were put
   // together of many messages. Older bytes are read back from the log.
   uint64_t tail_cache_bytes = 64 << 20;
+  // What is put together of at least so many messages is kept for the next reader; with fewer,
+  // looking for it costs as much. (No server option: tests lower it.)
+  uint32_t kept_messages_min = 8;
   // Whether streams are sealed: those that are not in memory may be in the catalog.
   bool has_catalog = false;
   // Streams that are wholly sealed leave the memory when nobody has used them for this long, or

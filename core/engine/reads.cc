@@ -17,8 +17,6 @@ namespace {
 // Bodies up to this size, and those of many small messages, are copied into one piece.
 constexpr uint64_t kCopyBytesMax = 64 << 10;
 constexpr uint64_t kSliceBytesMin = 4096;
-// Putting together fewer messages than this costs no more than looking for a body that is there.
-constexpr uint64_t kKeptMessagesMin = 8;
 
 }  // namespace
 
@@ -189,8 +187,8 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
   }
   const uint64_t messages = plan.last - plan.first;
   if (plan.bytes() <= kCopyBytesMax || plan.bytes() / messages < kSliceBytesMin) {
-    SharedBytes body =
-        messages < kKeptMessagesMin ? join_messages(state, plan) : find_joined(state, plan);
+    SharedBytes body = messages < config_.kept_messages_min ? join_messages(state, plan)
+                                                            : find_joined(state, plan);
     if (body == nullptr) return std::nullopt;
     std::vector<Slice> one;
     one.emplace_back(std::move(body));

@@ -32,6 +32,7 @@ Weather::Weather(uint64_t seed) {
   host.engine.max_chunk_bytes = random.below(2) == 0 ? 1 + random.below(400) : 1 << 20;
   const uint64_t caches[] = {1, 300, 1 << 20};
   host.engine.tail_cache_bytes = caches[random.below(3)];
+  host.engine.kept_messages_min = 1;
   host.engine.evict_after = random.below(2) == 0 ? Duration{} : seconds(5);
   host.engine.long_poll_timeout = seconds(3);
   host.engine.sse_lifetime = seconds(20);
