@@ -62,14 +62,15 @@ class File {
   // is written in whole multiples of kStreamedBlock, at such a position, goes past the system's
   // cache then, where that can be.
   virtual void expect_streaming() {}
-
+  static constexpr uint64_t kStreamedBlock = 4096;
   // Brings what was written there to the medium, as far as that goes without a sync, so that the
-  // next sync() has little left to do and does not hold up those of other files. Promises nothing.
-  virtual void write_behind(uint64_t position, uint64_t bytes) {
+  // next sync() has little left to do and does not hold up those of other files. Makes nothing
+  // durable; but an error counts as one of sync(), which need not report it again.
+  virtual IoStatus write_behind(uint64_t position, uint64_t bytes) {
     static_cast<void>(position);
     static_cast<void>(bytes);
+    return {};
   }
-  static constexpr uint64_t kStreamedBlock = 4096;
   // Keeps this open file from being taken in another way by another open file of the same contents,
   // of this process or any, until it is taken anew or ends. False if another one stands in the way;
   // then nothing has changed. It binds only those who ask. A file is opened as kFree. Where the

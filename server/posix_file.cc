@@ -99,11 +99,16 @@ class PosixFile final : public ports::File {
     direct_ = open_direct(O_WRONLY);  // not valid on tmpfs and the like
   }
 
-  void write_behind(uint64_t position, uint64_t bytes) override {
-    // If that fails sync() will tell.
-    ::sync_file_range(
-        fd_.get(), static_cast<off_t>(position), static_cast<off_t>(bytes),
-        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+  IoStatus write_behind(uint64_t position, uint64_t bytes) override {
+    constexpr unsigned kAll =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int result;
+    do {
+      result = ::sync_file_range(fd_.get(), static_cast<off_t>(position), static_cast<off_t>(bytes),
+                                 kAll);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == ENOSYS) return {};
+    return status_of(result);
   }
 
   IoStatus sync() override {

@@ -133,8 +133,8 @@ TEST_F(PosixFileTest, WritesBehindWithoutChangingAnything) {
     const std::string bytes(100000, 'x');
     const std::string_view whole = bytes;
     ASSERT_TRUE((*file)->write_at(0, {&whole, 1}).ok());
-    (*file)->write_behind(0, 100000);
-    (*file)->write_behind(5000, 1 << 20);  // also where there is nothing
+    ASSERT_TRUE((*file)->write_behind(0, 100000).ok());
+    ASSERT_TRUE((*file)->write_behind(5000, 1 << 20).ok());  // also where there is nothing
     ASSERT_TRUE((*file)->sync().ok());
     EXPECT_EQ(read_all(**file, 0, 100000), bytes);
     EXPECT_EQ((*file)->size().value(), 100000U);

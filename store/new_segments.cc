@@ -33,11 +33,11 @@ void SegmentOutput::add_message(std::string_view stored, uint64_t time_ms) {
 void SegmentOutput::write_out(size_t size) {
   if (!problem_ && size > 0) {
     const std::string_view bytes(out_.data(), size);
-    const ports::IoStatus written = file_->write_at(position_, {&bytes, 1});
+    ports::IoStatus written = file_->write_at(position_, {&bytes, 1});
+    if (written.ok() && !segment_.single) written = file_->write_behind(position_, size);
     if (!written.ok()) {
       problem_ = seal_error("cannot write " + segment_name(segment_.id), written.error());
     }
-    if (!segment_.single) file_->write_behind(position_, size);
   }
   position_ += size;
   out_.erase(0, size);
