@@ -59,6 +59,13 @@ class FaultyFile final : public ports::File {
     if (life_ != disk_.life_) return IoError::kFailed;
     return disk_.sync(*inode_, failure);
   }
+  // Fails as a sync does, and takes the error away from the next one; makes nothing durable.
+  IoStatus write_behind(uint64_t, uint64_t) override {
+    const std::lock_guard lock(disk_.mutex_);
+    const auto failure = disk_.begin_call(life_);
+    if (life_ != disk_.life_) return IoError::kFailed;
+    return failure ? disk_.sync(*inode_, failure) : IoStatus();
+  }
   Result<uint64_t, IoError> read_at(uint64_t position, char* to, uint64_t size) const override {
     const std::lock_guard lock(disk_.mutex_);
     if (const auto failure = disk_.begin_call(life_)) return *failure;

@@ -324,6 +324,12 @@ int fdatasync(int fd) {
                [&] { return static_cast<int>(syscall(SYS_fdatasync, fd)); });
 }
 
+int sync_file_range(int fd, off64_t from, off64_t bytes, unsigned flags) {
+  return plain(count_fd(kSync, "sync", fd), [&] {
+    return static_cast<int>(syscall(SYS_sync_file_range, fd, from, bytes, flags));
+  });
+}
+
 int rename(const char* from, const char* to) {
   return plain(count_at(kRename, "rename", AT_FDCWD, to), [&] {
     return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
