@@ -182,6 +182,7 @@ void Loop::end_turn() {
     if (engine_->has_batch()) continue;
     if (dirty_.empty()) break;
     finishing_.swap(dirty_);
+    answers_sent_ = 0;
     for (Connection* connection : finishing_) {
       connection->finish_turn();
       write_early();

@@ -173,6 +173,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   void carry_out(engine::PeerMessage& action);
   void send_elsewhere(engine::RequestId id, engine::Action&& action);
   void deliver_sse(const engine::SendSse& action);
+  void send_answers();
   template <typename T>
   void to_engine(uint32_t owner, T message) {
     outboxes_[owner].to_engine.emplace_back(std::in_place_type<T>, std::move(message));
@@ -227,6 +228,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   engine::Actions actions_;
   engine::Actions working_;
   std::vector<Connection*> dirty_;
+  size_t answers_sent_ = 0;  // of these
   std::vector<Connection*> finishing_;
   std::vector<uint32_t> unread_;
   std::vector<uint32_t> dead_;

@@ -39,8 +39,8 @@ struct SealerOptions {
   bool trims_all = false;
   // Streams are sealed in passes of about this many records and bytes of messages (those of streams
   // with a segment of their own not counted), which bounds the memory.
-  uint32_t records_per_pass = 65536;
-  uint64_t bytes_per_pass = 16 << 20;
+  uint32_t records_per_pass = 1 << 19;
+  uint64_t bytes_per_pass = 32 << 20;
 };
 
 // A stream that a sealed generation has touched.

@@ -15,6 +15,8 @@ from .peers import Skipped
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
+REST_S = 6
+REST_TIMEOUT_S = 120
 
 
 class Failed(Exception):
@@ -41,6 +43,12 @@ def listens(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+def cpu_seconds(pid):
+    """User and system time of a process since it was started, all threads together."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Running:
@@ -133,6 +141,21 @@ class Runner:
 
     def load(self, running, arguments, seconds=None, warmup=None):
         return self.finish_load(self.start_load(running, arguments, seconds, warmup))
+
+    @staticmethod
+    def rest(running):
+        """Waits until the server has done what it put off: until it is idle for a while, which is
+        longer than ours waits before it seals (`--seal-after` in peers.py)."""
+        begun = idle_since = time.monotonic()
+        before = cpu_seconds(running.pid())
+        while time.monotonic() - idle_since < REST_S:
+            if time.monotonic() - begun > REST_TIMEOUT_S:
+                raise Failed(f"not at rest after {REST_TIMEOUT_S} s")
+            time.sleep(0.5)
+            now = cpu_seconds(running.pid())
+            if now - before > 0.02:
+                idle_since = time.monotonic()
+            before = now
 
     def disk_limit(self, seconds):
         done = subprocess.run([str(self.build / "ds-disk-limit"), str(self.scratch),

@@ -83,6 +83,19 @@ class ReadSettled(Scenario):
             return [figures(runner.load(running, self.arguments + " --run again --existing"))]
 
 
+class AppendSettled(Scenario):
+    """Creates many streams, waits until that has come to rest, then appends to them."""
+
+    def run(self, runner, server, results):
+        del results
+        runner.clear()
+        arguments = self.arguments_for(server) + " --run again"
+        with runner.running(server) as running:
+            runner.load(running, arguments, 0.01, 0)
+            runner.rest(running)
+            return [figures(runner.load(running, arguments + " --existing", self.seconds))]
+
+
 def capacity(runner, servers, results, share):
     """That share of the slowest server's appends per second, one stream."""
     rates = []
@@ -223,11 +236,11 @@ SCENARIOS = [
              "appends", "append --streams 100 -c 64", DURABLE),
     Scenario(1, "append-100-256c", "the same, 256 connections", "appends",
              "append --streams 100 -c 256", "ours rust"),
-    Scenario(2, "append-10k", "durable append of 100 bytes, 10,000 streams, 64 connections",
+    AppendSettled(2, "append-10k", "durable append of 100 bytes, 10,000 streams, 64 connections",
              "appends", "append --streams 10000 -c 64", "ours rust ursula"),
-    Scenario(2, "append-100k", "the same, 100,000 streams", "appends",
+    AppendSettled(2, "append-100k", "the same, 100,000 streams", "appends",
              "append --streams 100000 -c 64", "ours rust", rounds=5),
-    Scenario(2, "append-1m", "the same, 1,000,000 streams", "appends",
+    AppendSettled(2, "append-1m", "the same, 1,000,000 streams", "appends",
              "append --streams 1000000 -c 64", "ours rust", million=True),
     Scenario(3, "append-1c", "durable append of 100 bytes, 1 connection", "appends",
              "append --streams 1 -c 1", "ours rust redis nats bare",

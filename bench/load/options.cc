@@ -75,6 +75,8 @@ void add_scenarios(CLI::App& app, Options& o) {
       ->capture_default_str()
       ->check(CLI::Range(1u, 100'000u));
   append->add_flag("--producers", o.producers, "Every connection is an idempotent producer");
+  append->add_flag("--existing", o.existing,
+                   "The streams are there, from an earlier run of the same --run");
   append->add_flag("--verify", o.verify, "Read everything back at the end and compare its length");
 
   CLI::App* read = app.add_subcommand("read", "Catch-up reads of whole streams");
@@ -138,6 +140,7 @@ void complete(Options& o) {
   if (json && (live || o.scenario == "read" || o.verify)) {
     fail("JSON streams only with append, and without --verify: reads return them re-framed");
   }
+  if (o.existing && o.verify) fail("--verify needs streams of its own: not --existing");
   if (o.batch > 1 && !json) fail("--batch is for --content-type application/json");
   if (o.in_flight > 0 && (o.rate > 0 || o.streams > 1)) {
     fail("--in-flight goes with one stream and without --rate");

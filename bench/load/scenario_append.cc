@@ -81,7 +81,7 @@ Result run_append(const Options& options) {
   const Endpoint endpoint = Endpoint::resolve(options.url);
   const Streams streams(options, endpoint);
   RequestLoop requests(loop, endpoint, options.connections);
-  create_streams(requests, streams, options.drain_seconds);
+  if (!options.existing) create_streams(requests, streams, options.drain_seconds);
 
   AppendWorkload workload(options, streams);
   Result result;

@@ -56,7 +56,7 @@ bool Engine::Impl::may_be_elsewhere(std::string_view path) const {
   if (elsewhere_ == 0) return false;
   // What came first is served first.
   if (!finds_by_path_.empty() && finds_by_path_.count(path) > 0) return true;
-  if (by_path_.find(path) != by_path_.end()) return false;
+  if (by_path_.find(path) != nullptr) return false;
   return gone_paths_.empty() || gone_paths_.count(path) == 0;
 }
 
@@ -292,8 +292,7 @@ bool Engine::Impl::can_leave(const StreamEntry& stream) const {
   if (stream.last_generation > sealed_through_ || !stream.state.index.empty()) return false;
   if (stream.pending.ops > 0 || stream.reads_under_way > 0 || !stream.readers.empty()) return false;
   if (stream.wake_pending || stream.previous != nullptr) return false;
-  const auto at_path = by_path_.find(stream.state.path);
-  return at_path != by_path_.end() && at_path->second == &stream;
+  return by_path_.find(stream.state.path) == &stream;
 }
 
 void Engine::Impl::note_idle(StreamEntry& stream) {
@@ -344,7 +343,7 @@ void Engine::Impl::sweep(Instant now) {
     forget_stream(*stream);
   }
   shrink_table(by_id_);
-  shrink_table(by_path_);
+  by_path_.shrink();
   if (!idle_.empty() || may_forget_gone()) arm_sweep(now);
 }
 

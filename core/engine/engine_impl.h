@@ -21,6 +21,7 @@
 #include "core/engine/body_cache.h"
 #include "core/engine/engine.h"
 #include "core/engine/owned_request.h"
+#include "core/engine/path_table.h"
 #include "core/engine/reader.h"
 #include "core/engine/record_cache.h"
 #include "core/engine/stream_entry.h"
@@ -388,8 +389,7 @@ class Engine::Impl {
   };
 
   std::unordered_map<uint64_t, std::unique_ptr<StreamEntry>> by_id_;
-  // The newest stream of each path; the keys are the streams' own paths.
-  std::unordered_map<std::string_view, StreamEntry*, PathHash> by_path_;
+  PathTable by_path_;
   // All of them in order of their paths, and those of one path in order of their lives.
   struct ByName {
     using is_transparent = void;

@@ -16,7 +16,7 @@ Engine::Impl::Impl(const EngineConfig& config, uint32_t index, HashKey key)
     : config_(config),
       index_(index),
       key_(key),
-      by_path_(16, PathHash{key}),
+      by_path_(key),
       bodies_(key),
       finds_by_path_(16, PathHash{key}) {
   DS_ASSERT(index < kEnginesMax);
@@ -127,8 +127,7 @@ bool Engine::Impl::replay(std::string_view record, LogPosition at, Peers& peers)
   last_life_ = std::max(last_life_, op->stream);
   if (op->type == OpType::kCreate) {
     if (find_by_id(op->stream) != nullptr) return false;
-    const auto at_path = by_path_.find(op->create->path);
-    if (at_path != by_path_.end()) return false;
+    if (by_path_.find(op->create->path) != nullptr) return false;
     stream::MessageIndex inherited;
     if (const std::optional<stream::ForkOrigin>& fork = op->create->fork) {
       const StreamEntry* source =
@@ -176,7 +175,7 @@ StreamEntry* Engine::Impl::find_or_load(Incarnation id, Peers& peers) {
   const std::optional<std::string> snapshot = peers.sealed_snapshot(id);
   if (!snapshot) return nullptr;
   std::optional<stream::StreamState> state = stream::decode_snapshot(*snapshot);
-  if (!state || state->id != id || by_path_.count(state->path) > 0) return nullptr;
+  if (!state || state->id != id || by_path_.find(state->path) != nullptr) return nullptr;
   StreamEntry& stream = add_stream(std::move(*state));
   reset_pending(stream);
   return &stream;

@@ -42,10 +42,9 @@ void Engine::Impl::dispatch(RequestId id, const wire::RequestText& text, Instant
 }
 
 StreamEntry* Engine::Impl::find_newest(std::string_view path, Instant now) {
-  const auto found = by_path_.find(path);
-  if (found == by_path_.end()) return nullptr;
-  expire_if_due(*found->second, now);
-  return found->second;
+  StreamEntry* const stream = by_path_.find(path);
+  if (stream != nullptr) expire_if_due(*stream, now);
+  return stream;
 }
 
 StreamEntry* Engine::Impl::find_readable(std::string_view path, Instant now) {
@@ -55,8 +54,7 @@ StreamEntry* Engine::Impl::find_readable(std::string_view path, Instant now) {
 }
 
 const StreamEntry* Engine::Impl::committed(std::string_view path) const {
-  const auto found = by_path_.find(path);
-  const StreamEntry* stream = found == by_path_.end() ? nullptr : found->second;
+  const StreamEntry* stream = by_path_.find(path);
   while (stream != nullptr && !stream->committed()) stream = stream->previous;
   return stream;
 }
@@ -76,13 +74,7 @@ StreamEntry& Engine::Impl::add_stream(stream::StreamState state) {
   stream.content_type = share(stream.state.config.content_type);
   stream.pending.writer = stream.state.writer;
   by_id_.emplace(stream.state.id.value, std::move(owned));
-  // The key is the stream's own path: an older life's key must not be kept.
-  const auto found = by_path_.find(stream.state.path);
-  if (found != by_path_.end()) {
-    stream.previous = found->second;
-    by_path_.erase(found);
-  }
-  by_path_.emplace(stream.state.path, &stream);
+  stream.previous = by_path_.put(stream);
   by_name_.insert(&stream);
   return stream;
 }
@@ -91,17 +83,15 @@ void Engine::Impl::forget_stream(StreamEntry& stream) {
   DS_ASSERT(stream.readers.empty());
   if (stream.wake_pending) std::erase(woken_, &stream);
   indexed_ -= stream.state.index.size() - stream.state.index.first();
-  const auto found = by_path_.find(stream.state.path);
-  DS_ASSERT(found != by_path_.end());
-  if (found->second == &stream) {
-    by_path_.erase(found);
-    if (stream.previous != nullptr) {
-      by_path_.emplace(stream.previous->state.path, stream.previous);
-    }
-  } else {
-    StreamEntry* newer = found->second;
+  StreamEntry* newer = by_path_.find(stream.state.path);
+  DS_ASSERT(newer != nullptr);
+  if (newer != &stream) {
     while (newer->previous != &stream) newer = newer->previous;
     newer->previous = stream.previous;
+  } else if (stream.previous != nullptr) {
+    by_path_.put(*stream.previous);
+  } else {
+    by_path_.remove(stream);
   }
   by_name_.erase(&stream);
   by_id_.erase(stream.state.id.value);

@@ -33,6 +33,7 @@ size_t MessageIndex::first_ending_after(Position p) const {
 
 void MessageIndex::push(const MessageEntry& entry) {
   DS_ASSERT(entry.end > end());
+  end_ = entry.end;
   recent_.push_back(entry);
   if (recent_.size() == kBlockEntries) {
     frozen_.push_back(std::make_shared<const Block>(std::move(recent_)));
@@ -65,7 +66,7 @@ void MessageIndex::drop_through(uint32_t generation) {
 
 MessageIndex MessageIndex::clipped(Position p) const {
   MessageIndex copy;
-  copy.begin_ = std::min(begin_, p);
+  copy.begin_ = copy.end_ = std::min(begin_, p);
   copy.base_ = copy.first_ = first_;
   if (p <= begin_) return copy;
   const size_t count = first_ending_after(p);
@@ -73,6 +74,7 @@ MessageIndex MessageIndex::clipped(Position p) const {
   const size_t whole_blocks = std::min((count - base_) / kBlockEntries, frozen_.size());
   if (whole_blocks > 0) copy.base_ = base_;
   copy.frozen_.assign(frozen_.begin(), frozen_.begin() + static_cast<std::ptrdiff_t>(whole_blocks));
+  if (whole_blocks > 0) copy.end_ = copy.frozen_.back()->back().end;
   for (size_t i = std::max(copy.size(), first_); i < count; ++i) copy.push(at(i));
   if (cuts_message) {
     MessageEntry last = at(count);

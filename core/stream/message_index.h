@@ -31,7 +31,7 @@ class MessageIndex {
   bool empty() const { return first_ == size(); }
   // The position where the first indexed message begins: what is before it has been sealed.
   Position begin() const { return begin_; }
-  Position end() const { return empty() ? begin_ : at(size() - 1).end; }
+  Position end() const { return end_; }
 
   // REQUIRES: first() <= i < size().
   const MessageEntry& at(size_t i) const;
@@ -46,7 +46,7 @@ class MessageIndex {
   void push(const MessageEntry& entry);
 
   // Everything before `p` has been sealed. REQUIRES: empty().
-  void start_at(Position p) { begin_ = p; }
+  void start_at(Position p) { begin_ = end_ = p; }
   // Forgets the messages that are in generations up to this one: they have been sealed.
   void drop_through(uint32_t generation);
 
@@ -56,6 +56,7 @@ class MessageIndex {
  private:
   using Block = std::vector<MessageEntry>;
   Position begin_;
+  Position end_;      // of the newest entry, kept here so that a push need not wait for its memory
   size_t base_ = 0;   // the number of the first entry that is stored
   size_t first_ = 0;  // of the first one that counts
   std::vector<std::shared_ptr<const Block>> frozen_;  // kBlockEntries entries each

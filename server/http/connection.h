@@ -80,6 +80,7 @@ class Connection {
     Position end;
     bool pulled = false;
   };
+  // A frame with a chunk is sent at once, if nothing is queued before it.
   void send_sse(uint32_t serial, const SseFrame& frame);
   void end_sse(uint32_t serial);
 
@@ -122,6 +123,7 @@ class Connection {
     bool chunked = true;
     bool dropping = false;   // until a frame begins at `accepted`
     bool ready_due = false;  // call reader_ready once the queue is empty
+    uint32_t serial = 0;     // of its request
     Position accepted;
   };
 
@@ -163,6 +165,10 @@ class Connection {
   void pop_front();
   void release_charge(InFlight& request);
   void flush();
+  void on_sent(OutputQueue::Sent sent);
+
+  // connection_sse.cc
+  void send_at_once(const Slice& bytes);
 
   // connection.cc: time, and the end
   void settle();

@@ -41,6 +41,7 @@ void Connection::open_sse(uint32_t serial, const wire::Response& head, Position 
   if (framing.close) closing_ = true;
   sse_ = Sse{};
   sse_.open = true;
+  sse_.serial = serial;
   sse_.chunked = request->http11;
   sse_.accepted = position;
   finish_request(*request, head.status, 0);
@@ -48,10 +49,14 @@ void Connection::open_sse(uint32_t serial, const wire::Response& head, Position 
 }
 
 void Connection::send_sse(uint32_t serial, const SseFrame& frame) {
-  if (!sse_.open || in_flight_.front().serial != serial) return;
+  if (!sse_.open || sse_.serial != serial) return;
   if (sse_.dropping) {
     if (frame.begin != sse_.accepted) return;
     sse_.dropping = false;
+  }
+  if (out_.empty() && writable_ && !frame.pulled && !frame.chunk.bytes.empty() && sse_.chunked) {
+    sse_.accepted = frame.end;
+    return send_at_once(frame.chunk);
   }
   const std::string_view bytes = frame.frame.bytes;
   if (!frame.pulled && !out_.empty()) {
@@ -87,8 +92,15 @@ void Connection::send_sse(uint32_t serial, const SseFrame& frame) {
   mark_dirty();
 }
 
+// To a reader that has taken all before: its connection need not be looked at a second time when
+// the turn ends, unless something is left.
+void Connection::send_at_once(const Slice& bytes) {
+  on_sent(out_.send_first(socket_, bytes));
+  if (!out_.empty()) mark_dirty();
+}
+
 void Connection::end_sse(uint32_t serial) {
-  if (!sse_.open || in_flight_.front().serial != serial) return;
+  if (!sse_.open || sse_.serial != serial) return;
   sse_.open = false;
   if (sse_.chunked) {
     out_.append_text("0\r\n\r\n");

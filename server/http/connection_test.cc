@@ -514,6 +514,17 @@ class SseTest : public ConnectionTest {
     sse.pulled = pulled;
     connection->send_sse(serial(0), sse);
   }
+  // As the loop hands it to many readers.
+  void frame_for_many(const std::string& text, uint64_t begin) {
+    Connection::SseFrame sse;
+    sse.frame = Slice(share(text));
+    std::string chunk;
+    Connection::append_chunk(chunk, text);
+    sse.chunk = Slice(share(std::move(chunk)));
+    sse.begin = Position{begin};
+    sse.end = Position{begin + 1};
+    connection->send_sse(serial(0), sse);
+  }
   // Fills the socket, so that what follows is queued. Returns the position reached.
   uint64_t block() {
     uint64_t at = 0;
@@ -543,6 +554,44 @@ TEST_F(SseTest, FramesAreChunksAndTheConnectionGoesOnAfterwards) {
   ASSERT_EQ(host->submitted.size(), 2u);
   answer(1, 200, "ok");
   EXPECT_TRUE(receive().ends_with("ok"));
+}
+
+TEST_F(SseTest, AFrameForManyLeavesBeforeTheTurnEnds) {
+  open_sse();
+  frame_for_many("first", 0);
+  EXPECT_FALSE(host->dirty_);
+  EXPECT_EQ(receive(), "5\r\nfirst\r\n");
+  // Never before what is queued.
+  frame("queued", 1, 2);
+  frame_for_many("next", 2);
+  EXPECT_EQ(receive(), "");
+  turn();
+  EXPECT_EQ(receive(), "6\r\nqueued\r\n4\r\nnext\r\n");
+}
+
+TEST_F(SseTest, AFrameForManyThatTheSocketDoesNotTakeWholeIsQueued) {
+  open_sse();
+  const std::string big(3'000'000, 'x');
+  frame_for_many(big, 0);
+  turn();
+  EXPECT_LT(host->deadline, kNever);
+  frame_for_many("over the bound", 1);
+  turn();
+  EXPECT_EQ(host->lagging, std::vector<Position>{Position{1}});
+  std::string text;
+  for (std::string part; !(part = receive()).empty(); turn(EPOLLOUT)) text += part;
+  EXPECT_EQ(text, "2dc6c0\r\n" + big + "\r\n");
+  EXPECT_EQ(host->ready, 1);
+  EXPECT_EQ(host->deadline, kNever);
+}
+
+TEST_F(SseTest, AFrameForManyFindsThatTheReaderHasGone) {
+  open_sse();
+  ::close(std::exchange(client, -1));
+  frame_for_many("lost", 0);
+  turn();
+  EXPECT_TRUE(host->closed_);
+  EXPECT_EQ(host->gone.size(), 1u);
 }
 
 TEST_F(SseTest, AVersion10ReaderGetsThemPlainAndThenTheEnd) {

@@ -118,7 +118,11 @@ void Connection::pop_front() {
 
 void Connection::flush() {
   if (out_.empty() || !writable_) return;
-  switch (out_.send(socket_)) {
+  on_sent(out_.send(socket_));
+}
+
+void Connection::on_sent(OutputQueue::Sent sent) {
+  switch (sent) {
     case OutputQueue::Sent::kAll:
       // The client has all that it asked for: from now on it is idle.
       if (in_flight_.empty()) phase_began_ = host_.now();

@@ -74,6 +74,16 @@ void OutputQueue::append_shared(Slice slice) {
   queued.pieces.push_back({std::move(slice.owner), slice.bytes.data(), slice.bytes.size()});
 }
 
+OutputQueue::Sent OutputQueue::send_first(int socket, const Slice& slice) {
+  DS_ASSERT(empty());
+  const ssize_t sent =
+      ::send(socket, slice.bytes.data(), slice.bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent == static_cast<ssize_t>(slice.bytes.size())) return Sent::kAll;
+  append_shared(slice);
+  if (sent > 0) consume(static_cast<size_t>(sent));
+  return send(socket);
+}
+
 OutputQueue::Sent OutputQueue::send(int socket) {
   while (!empty()) {
     const OutputBuffer& queued = *buffer_;

@@ -76,6 +76,9 @@ class OutputQueue {
   enum class [[nodiscard]] Sent : uint8_t{kAll, kBlocked, kBroken};
   // Writes what the socket takes.
   Sent send(int socket);
+  // The same for what is queued by this very call.
+  // REQUIRES: empty(), and that there are bytes.
+  Sent send_first(int socket, const Slice& slice);
 
   // What is queued now will have to wait: charges for it, until it has been sent or cleared.
   void hold();
