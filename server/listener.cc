@@ -57,7 +57,7 @@ Peer peer_of(const sockaddr_storage& from, const Config& config) {
         reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(&from)->sin6_addr);
   }
   if (bytes != nullptr) inet_ntop(from.ss_family, bytes, text, sizeof text);
-  peer.address = bytes != nullptr ? text : "unix";
+  if (config.access_log) peer.address = share(bytes != nullptr ? text : "unix");
   for (const AddressRange& range : config.trusted_proxies) {
     if (bytes == nullptr ? range.family == AF_UNIX : range.contains(from.ss_family, bytes)) {
       peer.trusted = true;

@@ -257,6 +257,7 @@ class Engine::Impl {
                 Instant now);
   Reader* add_reader(RequestId id, StreamEntry& stream, Reader reader);
   void arm_sse(Reader& reader, Instant now);
+  void arm_heartbeat(const Reader& reader, Instant due);
   void drop_reader(Reader& reader);
   Reader* find_reader(RequestId id);
   void mark_for_wake(StreamEntry& stream);

@@ -104,12 +104,13 @@ void Engine::Impl::on_time(Instant now) {
     }
     Reader* reader = find_reader(RequestId{timer->key});
     if (reader == nullptr) continue;
-    if (timer->kind == Timer::Kind::kHeartbeat) {
-      if (reader->mode == Reader::Mode::kSse) heartbeat(*reader, now);
+    const bool polls = reader->mode == Reader::Mode::kLongPoll;
+    if (polls != (timer->kind == Timer::Kind::kLongPoll)) continue;
+    if (reader->ends > now) {
+      if (!polls) heartbeat(*reader, now);
       continue;
     }
-    if (reader->ends > now) continue;
-    if (reader->mode == Reader::Mode::kLongPoll) {
+    if (polls) {
       respond(reader->id, poll_timeout(*reader->stream, reader->cursor, now));
     } else {
       out->emplace_back(EndSse{reader->id});

@@ -178,8 +178,12 @@ void Engine::Impl::arm_sse(Reader& reader, Instant now) {
   reader.ends = now + Duration{config_.sse_lifetime.us - config_.sse_lifetime.us / 10 +
                                static_cast<int64_t>(draw % spread)};
   reader.last_sent = now;
-  timers_.arm(reader.ends, Timer::Kind::kSseEnd, id.value);
-  timers_.arm(now + config_.sse_heartbeat, Timer::Kind::kHeartbeat, id.value);
+  arm_heartbeat(reader, now + config_.sse_heartbeat);
+}
+
+// One timer for each reader: its next heartbeat, or its end if that comes first.
+void Engine::Impl::arm_heartbeat(const Reader& reader, Instant due) {
+  timers_.arm(std::min(due, reader.ends), Timer::Kind::kSse, reader.id.value);
 }
 
 void Engine::Impl::open_sse(RequestId id, StreamEntry& stream, const wire::ReadRequest& request,
@@ -429,7 +433,7 @@ void Engine::Impl::wake(StreamEntry& stream, Instant now) {
 void Engine::Impl::heartbeat(Reader& reader, Instant now) {
   const Instant due = reader.last_sent + config_.sse_heartbeat;
   if (due > now) {
-    timers_.arm(due, Timer::Kind::kHeartbeat, reader.id.value);
+    arm_heartbeat(reader, due);
     return;
   }
   if (reader.state == Reader::State::kParked) {
@@ -437,7 +441,7 @@ void Engine::Impl::heartbeat(Reader& reader, Instant now) {
         SendSse{{reader.id}, Slice::of_static(wire::kSseHeartbeat), reader.at, reader.at, false});
   }
   reader.last_sent = now;
-  timers_.arm(now + config_.sse_heartbeat, Timer::Kind::kHeartbeat, reader.id.value);
+  arm_heartbeat(reader, now + config_.sse_heartbeat);
 }
 
 void Engine::Impl::end_readers(StreamEntry& stream, ErrorCode code) {

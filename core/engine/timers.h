@@ -12,7 +12,7 @@
 namespace ds::engine {
 
 struct Timer {
-  enum class Kind : uint8_t { kLongPoll, kSseEnd, kHeartbeat, kExpiry, kUnpin, kNewLife, kEvict };
+  enum class Kind : uint8_t { kLongPoll, kSse, kExpiry, kUnpin, kNewLife, kEvict };
   Instant due;
   Kind kind = Kind::kExpiry;
   uint64_t key = 0;  // a request id, or a stream's identity

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/slice.h"
 #include "core/engine/actions.h"
 #include "server/http/connection_host.h"
 #include "server/http/output_queue.h"
@@ -28,7 +29,7 @@ namespace ds::server {
 
 // Who is at the other end.
 struct Peer {
-  std::string address;   // for the access log
+  SharedBytes address;   // for the access log; none while that is off
   bool trusted = false;  // X-Forwarded-* may be believed
 };
 

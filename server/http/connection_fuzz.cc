@@ -247,7 +247,7 @@ void check_output(const Outcome& outcome) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const Config& config = config_of(data[0]);
-  const Peer peer{"", (data[0] & 0x80) != 0};
+  const Peer peer{nullptr, (data[0] & 0x80) != 0};
   const std::string_view bytes(reinterpret_cast<const char*>(data + 2), size - 2);
   const Outcome whole = Client(config, peer).run(bytes, Cuts(0));
   for (const Submitted& request : whole.submitted) check_request(request, config);

@@ -98,7 +98,7 @@ void Connection::finish_request(const InFlight& request, uint16_t status, uint64
   if (request.noted != nullptr && !request.noted->path.empty()) {
     answered.method = request.noted->method;
     answered.path = request.noted->path;
-    answered.peer = peer_.address;
+    if (peer_.address != nullptr) answered.peer = *peer_.address;
     answered.started = request.started;
     answered.request_id = host_.writer().last_request_id();
   }
