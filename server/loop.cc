@@ -180,9 +180,12 @@ void Loop::end_turn() {
     submit_batch();
     carry_out_actions();
     if (engine_->has_batch()) continue;
-    if (dirty_.empty()) break;
+    if (dirty_.empty()) {
+      if (events_due_.empty()) break;
+      deliver_events();
+      continue;
+    }
     finishing_.swap(dirty_);
-    answers_sent_ = 0;
     for (Connection* connection : finishing_) {
       connection->finish_turn();
       write_early();

@@ -2,7 +2,8 @@
 //
 // Everything that happens is a *turn*: some event is handled (all sockets that are ready, mail from
 // other threads, a timer), then end_turn() hands the ops decided in it to the committer as one
-// batch, carries out what the engine asked for, and writes to each connection once.
+// batch (large ops have gone before), carries out what the engine asked for, writes to each
+// connection what has been answered there, and then sends live readers what is new.
 //
 // While the disk is quick and writes are few, the loop makes the commit itself, at the end of the
 // turn: two wake-ups between threads cost more than such a sync (docs/performance.md). A loop that
@@ -24,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/engine/engine.h"
@@ -140,6 +142,7 @@ class Loop final : public ConnectionHost, public ReadListener {
     uint32_t owner;
   };
   class MetricsGathering;
+  using SseEvent = std::variant<engine::SendSse, engine::EndSse>;
 
   // loop.cc
   void watch_sockets();
@@ -172,8 +175,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   void carry_out(engine::Find& action);
   void carry_out(engine::PeerMessage& action);
   void send_elsewhere(engine::RequestId id, engine::Action&& action);
-  void deliver_sse(const engine::SendSse& action);
-  void send_answers();
+  void deliver_events();
+  void deliver(const engine::SendSse& action, Connection::SseFrame::When when);
   template <typename T>
   void to_engine(uint32_t owner, T message) {
     outboxes_[owner].to_engine.emplace_back(std::in_place_type<T>, std::move(message));
@@ -228,10 +231,11 @@ class Loop final : public ConnectionHost, public ReadListener {
   engine::Actions actions_;
   engine::Actions working_;
   std::vector<Connection*> dirty_;
-  size_t answers_sent_ = 0;  // of these
   std::vector<Connection*> finishing_;
   std::vector<uint32_t> unread_;
   std::vector<uint32_t> dead_;
+  std::vector<SseEvent> events_due_;  // to readers of this loop
+  std::vector<SseEvent> delivering_;
   std::vector<ReadyReader> ready_;
   std::vector<uint64_t> refused_loads_;
   std::vector<uint64_t> refused_sealed_reads_;

@@ -1,6 +1,7 @@
 // Loop: between connections, engines and the committer.
 #include <atomic>
 #include <span>
+#include <unordered_map>
 #include <utility>
 
 #include "core/base/hash.h"
@@ -19,6 +20,7 @@ constexpr size_t kPrefetched = 3;
 constexpr size_t kCacheLine = 64;
 
 void prefetch(const Connection* connection) {
+  if (connection == nullptr) return;
   const char* at = reinterpret_cast<const char*>(connection);
   for (size_t line = 0; line < sizeof(Connection); line += kCacheLine) {
     __builtin_prefetch(at + line);
@@ -120,8 +122,8 @@ void Loop::carry_out(engine::OpenSse& action) {
 void Loop::carry_out(engine::EndSse& action) {
   if (loop_of(action.to) != index_) {
     send_elsewhere(action.to, std::move(action));
-  } else if (Connection* connection = connection_of(action.to)) {
-    connection->end_sse(serial_of(action.to));
+  } else {
+    events_due_.emplace_back(action);
   }
 }
 
@@ -145,17 +147,41 @@ void Loop::carry_out(engine::SendSse& action) {
       outboxes_[i].answers.emplace_back(std::move(part));
     }
   }
-  if (!action.to.empty()) deliver_sse(action);
+  if (!action.to.empty()) events_due_.emplace_back(std::move(action));
 }
 
-void Loop::deliver_sse(const engine::SendSse& action) {
-  Connection::SseFrame frame{action.frame, {}, action.begin, action.end, action.pulled};
+// What live readers are due, once all answers of the turn have left: whoever waits for an answer
+// does not wait for a thousand readers, too. In order, as a reader's events must be.
+void Loop::deliver_events() {
+  delivering_.swap(events_due_);
+  // A reader who gets more than this, more events or the end, gets it in one write.
+  std::unordered_map<uint64_t, const engine::SendSse*> newest;
+  bool ends = false;
+  for (const SseEvent& event : delivering_) {
+    const auto* frame = std::get_if<engine::SendSse>(&event);
+    ends = ends || frame == nullptr;
+    if (frame != nullptr) newest[frame->stream.value] = frame;
+  }
+  for (const SseEvent& event : delivering_) {
+    if (const auto* frame = std::get_if<engine::SendSse>(&event)) {
+      const bool last = !ends && newest[frame->stream.value] == frame;
+      deliver(*frame, last ? Connection::SseFrame::When::kAtOnce
+                           : Connection::SseFrame::When::kWhenTurnEnds);
+    } else {
+      const engine::RequestId to = std::get<engine::EndSse>(event).to;
+      if (Connection* connection = connection_of(to)) connection->end_sse(serial_of(to));
+    }
+  }
+  delivering_.clear();
+}
+
+void Loop::deliver(const engine::SendSse& action, Connection::SseFrame::When when) {
+  Connection::SseFrame frame{action.frame, {}, action.begin, action.end, action.pulled, when};
   if (action.to.size() >= kWrappedFrom) {
     std::string chunk;
     chunk.reserve(action.frame.bytes.size() + 16);
     Connection::append_chunk(chunk, action.frame.bytes);
     frame.chunk = Slice(share(std::move(chunk)));
-    send_answers();
   }
   counters_.sse_frames.add(action.to.size());
   const size_t count = action.to.size();
@@ -164,11 +190,6 @@ void Loop::deliver_sse(const engine::SendSse& action) {
     const engine::RequestId id = action.to[i];
     if (Connection* connection = connection_of(id)) connection->send_sse(serial_of(id), frame);
   }
-}
-
-// Whoever waits for an answer does not wait for the readers, too.
-void Loop::send_answers() {
-  for (; answers_sent_ < dirty_.size(); ++answers_sent_) dirty_[answers_sent_]->send_now();
 }
 
 void Loop::carry_out(engine::Load& action) {

@@ -34,7 +34,8 @@ void SegmentOutput::write_out(size_t size) {
   if (!problem_ && size > 0) {
     const std::string_view bytes(out_.data(), size);
     ports::IoStatus written = file_->write_at(position_, {&bytes, 1});
-    if (written.ok() && !segment_.single) written = file_->write_behind(position_, size);
+    // What did go past the cache has nothing left to write.
+    if (written.ok()) written = file_->write_behind(position_, size);
     if (!written.ok()) {
       problem_ = seal_error("cannot write " + segment_name(segment_.id), written.error());
     }

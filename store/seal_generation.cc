@@ -36,6 +36,16 @@ Instant due_of(const StreamState& state) {
   return due + std::clamp(Duration{ttl.us / 8}, kGraceMin, kGraceMax);
 }
 
+// A stream's state while it is sealed, its row and its place in a segment, roughly. Tables of many
+// producers come on top.
+constexpr uint64_t kStreamBytes = 1024;
+
+// What a stream takes in a pass: its messages only where they are kept until its extent is written.
+uint64_t pass_bytes_of(const StreamSurvey& stream, bool keeps_messages) {
+  return kStreamBytes + stream.records * sizeof(stream::MessageEntry) +
+         (keeps_messages ? stream.payload_bytes : 0);
+}
+
 // Whether an op may leave bytes of its stream that nobody needs any more.
 bool frees_bytes(OpType type) {
   return type == OpType::kDelete || type == OpType::kExpire || type == OpType::kUnpin ||
@@ -100,15 +110,12 @@ SealProblem GenerationSealer::survey() {
 }
 
 size_t GenerationSealer::pass_end(size_t first) const {
-  uint64_t records = 0;
   uint64_t bytes = 0;
   size_t end = first;
   while (end < survey_.streams.size()) {
     const StreamSurvey& stream = survey_.streams[end];
-    records += stream.records;
-    if (!single(stream)) bytes += stream.payload_bytes;
-    const bool fits = records <= options_.records_per_pass && bytes <= options_.bytes_per_pass;
-    if (!fits && end > first) break;
+    bytes += pass_bytes_of(stream, !single(stream));
+    if (bytes > options_.pass_bytes && end > first) break;
     ++end;
   }
   return end;
@@ -145,7 +152,10 @@ bool GenerationSealer::take_op(std::vector<Touched>& pass, std::string_view reco
   if (found == pass.end() || found->survey->id != id) return true;
   const std::optional<Op> op = stream::decode_record_unchecked(record);
   if (!op) return false;
-  if (!found->state && !load(*found, *op)) return false;
+  if (!found->state) {
+    if (!load(*found, *op)) return false;
+    if (!single(*found->survey)) found->payloads.reserve(found->survey->payload_bytes);
+  }
   if (!stream::apply(*found->state, *op, at)) return false;
   if (!single(*found->survey)) found->payloads.append(op->payload);
   found->frees_bytes = found->frees_bytes || frees_bytes(op->type);

@@ -37,10 +37,9 @@ struct SealerOptions {
   uint32_t live_percent_min_scarce = 90;
   // Every stream has a retention, as the server has one: not only those that were created with it.
   bool trims_all = false;
-  // Streams are sealed in passes of about this many records and bytes of messages (those of streams
-  // with a segment of their own not counted), which bounds the memory.
-  uint32_t records_per_pass = 1 << 19;
-  uint64_t bytes_per_pass = 32 << 20;
+  // Streams are sealed in passes that take about this much memory each (see pass_bytes_of in
+  // seal_generation.cc); every pass reads the generation anew.
+  uint64_t pass_bytes = 32 << 20;
 };
 
 // A stream that a sealed generation has touched.

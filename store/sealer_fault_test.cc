@@ -137,6 +137,20 @@ TEST(SealerFaults, ASealThatFailsAnywhereChangesNothingAndCanBeRepeated) {
   every_call_fails_in_turn(faulty, seal_step);
 }
 
+// The system may tell nobody else of it.
+TEST(SealerFaults, AnErrorOfWriteBehindIsNotForgotten) {
+  FaultWorld faulty;
+  const std::string before = faulty.world->dump();
+  faulty.disk.fail_next_write_behind();
+  std::optional<SealError> failed;
+  ASSERT_FALSE(seal_step(*faulty.world, &failed));
+  EXPECT_EQ(failed->kind, SealError::Kind::kIo) << failed->message;
+  EXPECT_EQ(faulty.world->dump(), before);
+  EXPECT_EQ(faulty.segment_files(), faulty.catalog_files());
+  ASSERT_TRUE(seal_step(*faulty.world, &failed)) << failed->message;
+  EXPECT_EQ(faulty.world->compare(), "");
+}
+
 TEST(SealerFaults, AMergeThatFailsAnywhereChangesNothingAndCanBeRepeated) {
   FaultWorld faulty;
   seal_for_tidy(faulty);

@@ -140,7 +140,9 @@ void complete(Options& o) {
   if (json && (live || o.scenario == "read" || o.verify)) {
     fail("JSON streams only with append, and without --verify: reads return them re-framed");
   }
-  if (o.existing && o.verify) fail("--verify needs streams of its own: not --existing");
+  if (o.existing && (o.verify || o.producers)) {
+    fail("--verify and --producers need streams of their own: not --existing");
+  }
   if (o.batch > 1 && !json) fail("--batch is for --content-type application/json");
   if (o.in_flight > 0 && (o.rate > 0 || o.streams > 1)) {
     fail("--in-flight goes with one stream and without --rate");

@@ -128,6 +128,7 @@ void PathServer::deliver(const engine::SendSse& action) {
     chunk.reserve(action.frame.bytes.size() + 16);
     Connection::append_chunk(chunk, action.frame.bytes);
     frame.chunk = Slice(share(std::move(chunk)));
+    frame.when = Connection::SseFrame::When::kAtOnce;
   }
   for (const engine::RequestId id : action.to) {
     connection_of(id).send_sse(serial_of(id), frame);

@@ -48,6 +48,7 @@ struct SendSse {
   Position begin;
   Position end;
   bool pulled = false;  // asked for by on_reader_ready: call that again once this has drained
+  Incarnation stream;   // of an event; none for a heartbeat
 };
 
 // End of the SSE response: write out what is queued, then end the body cleanly.

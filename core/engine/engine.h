@@ -145,7 +145,8 @@ class Engine {
 
   // --- Commits ----------------------------------------------------------------------------------
 
-  // The ops decided since the last call, or nothing. Call it when the requests at hand are in.
+  // The ops decided since the last call, or nothing. Best called when the requests at hand are in:
+  // what is taken together is synced together.
   std::optional<Batch> take_batch();
   bool has_batch() const;
   // Its ops, and their bytes.
@@ -167,7 +168,7 @@ class Engine {
     uint64_t lagging_readers = 0;  // readers that fell behind, in total
     uint64_t finds = 0;            // streams looked up in the catalog
     uint64_t evictions = 0;        // streams that left the memory
-    uint64_t memory_bytes = 0;     // estimate: streams, index and cache
+    uint64_t memory_bytes = 0;     // estimate: streams, index, cache and kept bodies
   };
   Stats stats() const;
 

@@ -198,9 +198,9 @@ class Engine::Impl {
                                                 const stream::ReadPlan& plan);
   std::optional<std::string> copy_bytes(const stream::StreamState& state,
                                         const stream::ReadPlan& plan);
-  // The body of an answer, framed for the content type.
+  // The body of an answer, framed for the content type. `keep`: others may ask for the same.
   std::optional<std::vector<Slice>> find_body(const stream::StreamState& state,
-                                              const stream::ReadPlan& plan);
+                                              const stream::ReadPlan& plan, bool keep);
   // The same as one piece, put together now or before.
   SharedBytes find_joined(const stream::StreamState& state, const stream::ReadPlan& plan);
   SharedBytes join_messages(const stream::StreamState& state, const stream::ReadPlan& plan) const;

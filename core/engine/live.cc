@@ -112,7 +112,9 @@ void Engine::Impl::poll_with_data(RequestId id, StreamEntry& stream, Position fr
   const StreamState& state = stream.state;
   if (from >= state.index.begin()) {
     const ReadPlan plan = stream::plan_read(state, from, config_.max_chunk_bytes);
-    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
+    // Chunks on the way to the tail are what others ask for, too; what is new is shared by those
+    // who wait for it now.
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan, !plan.at_tail)) {
       stats_.cache_hits++;
       wire::Response response = read_head(stream, plan, names_place, now);
       response.cursor = wire::cursor_at(now, cursor);
@@ -149,7 +151,7 @@ void Engine::Impl::answer_polls(StreamEntry& stream, const std::vector<Reader*>&
     }
     if (!made || shared_at != at) {
       plan = stream::plan_read(stream.state, at, config_.max_chunk_bytes);
-      body = find_body(stream.state, plan);
+      body = find_body(stream.state, plan, !plan.at_tail);
       shared_at = at;
       made = true;
     }
@@ -279,7 +281,8 @@ void Engine::Impl::send_step(StreamEntry& stream, const std::vector<Reader*>& re
       bytes.reserve(step.data.size() + 160);
       bytes.append(step.data);
       wire::append_sse_control(bytes, control);
-      frames.push_back(SendSse{{}, Slice(share(std::move(bytes))), reader->at, step.end, pulled});
+      frames.push_back(
+          SendSse{{}, Slice(share(std::move(bytes))), reader->at, step.end, pulled, state.id});
       cursors.push_back(cursor);
     }
     frames[i].to.push_back(reader->id);
@@ -437,8 +440,8 @@ void Engine::Impl::heartbeat(Reader& reader, Instant now) {
     return;
   }
   if (reader.state == Reader::State::kParked) {
-    out->emplace_back(
-        SendSse{{reader.id}, Slice::of_static(wire::kSseHeartbeat), reader.at, reader.at, false});
+    out->emplace_back(SendSse{
+        {reader.id}, Slice::of_static(wire::kSseHeartbeat), reader.at, reader.at, false, {}});
   }
   reader.last_sent = now;
   arm_heartbeat(reader, now + config_.sse_heartbeat);

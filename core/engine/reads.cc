@@ -135,7 +135,7 @@ void Engine::Impl::catch_up(RequestId id, StreamEntry& stream, const wire::ReadR
       respond(id, not_modified(response));
       return;
     }
-    if (std::optional<std::vector<Slice>> body = find_body(state, plan)) {
+    if (std::optional<std::vector<Slice>> body = find_body(state, plan, true)) {
       stats_.cache_hits++;
       response.body = std::move(*body);
       respond(id, std::move(response));
@@ -178,7 +178,7 @@ std::optional<std::string> Engine::Impl::copy_bytes(const StreamState& state,
 }
 
 std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& state,
-                                                          const ReadPlan& plan) {
+                                                          const ReadPlan& plan, bool keep) {
   const bool json = state.config.kind == wire::ContentKind::kJson;
   if (plan.bytes() == 0) {
     std::vector<Slice> empty;
@@ -187,8 +187,8 @@ std::optional<std::vector<Slice>> Engine::Impl::find_body(const StreamState& sta
   }
   const uint64_t messages = plan.last - plan.first;
   if (plan.bytes() <= kCopyBytesMax || plan.bytes() / messages < kSliceBytesMin) {
-    SharedBytes body = messages < config_.kept_messages_min ? join_messages(state, plan)
-                                                            : find_joined(state, plan);
+    SharedBytes body = keep && messages >= config_.kept_messages_min ? find_joined(state, plan)
+                                                                     : join_messages(state, plan);
     if (body == nullptr) return std::nullopt;
     std::vector<Slice> one;
     one.emplace_back(std::move(body));

@@ -168,6 +168,28 @@ TEST_F(Sse, AResponseEndsAfterItsLifetimeGiveOrTakeATenth) {
   EXPECT_EQ(host.engine().stats().sse_readers, 0u);
 }
 
+TEST_F(Sse, AResponseEndsWhateverItIsSentMeanwhile) {
+  const uint64_t id = host.send(sse("p/s", tail));
+  for (int second = 0; second < 67 && !host.socket(id).ended; ++second) {
+    host.ask(post("p/s", "x"));
+    host.advance(seconds(1));
+  }
+  EXPECT_TRUE(host.socket(id).ended);
+  EXPECT_EQ(host.engine().stats().sse_readers, 0u);
+}
+
+TEST_F(Sse, ALifetimeMayBeShorterThanTheTimeBetweenHeartbeats) {
+  EngineConfig config;
+  config.sse_lifetime = seconds(5);
+  TestHost brief(config);
+  brief.ask(put("p/s"));
+  const uint64_t id = brief.send(sse("p/s", "-1"));
+  brief.advance(seconds(4));
+  EXPECT_FALSE(brief.socket(id).ended);
+  brief.advance(seconds(2));
+  EXPECT_TRUE(brief.socket(id).ended);
+}
+
 TEST_F(Sse, AnIdleReaderHearsAHeartbeat) {
   const uint64_t id = host.send(sse("p/s", tail));
   host.advance(milliseconds(14999));

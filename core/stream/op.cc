@@ -172,6 +172,7 @@ size_t append_record(std::string& out, const Op& op, const wire::Body* body) {
   const size_t needed =
       start + kRecordHeaderBytes + static_cast<size_t>(payload_bytes) + kExtrasBytes;
   if (payload_bytes > kReservedMin && needed > out.capacity()) {
+    // Exactly for the first, which is often the only one; by doubling if more are to come.
     out.reserve(std::max(needed, start == 0 ? 0 : 2 * out.capacity()));
   }
   out.resize(start + kRecordHeaderBytes);

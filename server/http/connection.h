@@ -75,13 +75,17 @@ class Connection {
 
   // A frame for several readers: wrapped in its chunk header once for all of them.
   struct SseFrame {
+    enum class When : uint8_t {
+      kWhenTurnEnds,
+      kAtOnce,  // if nothing is queued before it, it has a chunk, and the response is chunked
+    };
     Slice frame;
     Slice chunk;  // the frame as a chunk; empty if nobody has made one
     Position begin;
     Position end;
     bool pulled = false;
+    When when = When::kWhenTurnEnds;
   };
-  // A frame with a chunk is sent at once, if nothing is queued before it.
   void send_sse(uint32_t serial, const SseFrame& frame);
   void end_sse(uint32_t serial);
 

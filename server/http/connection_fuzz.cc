@@ -168,6 +168,14 @@ class Client {
     frame.frame = Slice(share("event: data\ndata:x\n\n"));
     frame.end = Position{1};
     connection_->send_sse(serial, frame);
+    // One for many: leaves at once if the first has left.
+    std::string chunk;
+    Connection::append_chunk(chunk, frame.frame.bytes);
+    frame.chunk = Slice(share(std::move(chunk)));
+    frame.when = Connection::SseFrame::When::kAtOnce;
+    frame.begin = frame.end;
+    frame.end = Position{2};
+    connection_->send_sse(serial, frame);
     connection_->end_sse(serial);
   }
 

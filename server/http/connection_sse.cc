@@ -54,7 +54,8 @@ void Connection::send_sse(uint32_t serial, const SseFrame& frame) {
     if (frame.begin != sse_.accepted) return;
     sse_.dropping = false;
   }
-  if (out_.empty() && writable_ && !frame.pulled && !frame.chunk.bytes.empty() && sse_.chunked) {
+  if (frame.when == SseFrame::When::kAtOnce && out_.empty() && writable_ && !frame.pulled &&
+      !frame.chunk.bytes.empty() && sse_.chunked) {
     sse_.accepted = frame.end;
     return send_at_once(frame.chunk);
   }

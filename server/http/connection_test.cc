@@ -517,6 +517,7 @@ class SseTest : public ConnectionTest {
   // As the loop hands it to many readers.
   void frame_for_many(const std::string& text, uint64_t begin) {
     Connection::SseFrame sse;
+    sse.when = Connection::SseFrame::When::kAtOnce;
     sse.frame = Slice(share(text));
     std::string chunk;
     Connection::append_chunk(chunk, text);
@@ -583,6 +584,35 @@ TEST_F(SseTest, AFrameForManyThatTheSocketDoesNotTakeWholeIsQueued) {
   EXPECT_EQ(text, "2dc6c0\r\n" + big + "\r\n");
   EXPECT_EQ(host->ready, 1);
   EXPECT_EQ(host->deadline, kNever);
+}
+
+TEST_F(SseTest, AFrameForManyEndsTheLagOfAReaderWhoStandsThere) {
+  open_sse();
+  const uint64_t at = block();
+  frame("over the bound", at, at + 1);
+  frame(std::string(2000, 'x'), at + 1, at + 2);
+  EXPECT_EQ(host->lagging, std::vector<Position>{Position{at}});
+  while (!receive().empty()) turn(EPOLLOUT);
+  frame_for_many("not yet", at + 1);
+  EXPECT_EQ(receive(), "");
+  frame_for_many("here", at);
+  EXPECT_EQ(receive(), "4\r\nhere\r\n");
+}
+
+TEST_F(SseTest, AFrameForManyAndTheEndAreInOrder) {
+  open_sse();
+  frame_for_many("last", 0);
+  connection->end_sse(serial(0));
+  turn();
+  EXPECT_EQ(receive(), "4\r\nlast\r\n0\r\n\r\n");
+  connection.reset();
+  ::close(std::exchange(client, -1));
+  open_sse("1.0");
+  frame_for_many("plain", 0);
+  connection->end_sse(serial(0));
+  turn();
+  EXPECT_EQ(receive(), "plain");
+  EXPECT_TRUE(at_end());
 }
 
 TEST_F(SseTest, AFrameForManyFindsThatTheReaderHasGone) {

@@ -43,7 +43,7 @@ class OutputPool {
   void give(std::unique_ptr<OutputBuffer> buffer);
 
  private:
-  // As many as may be in use in one turn, roughly: an event for that many readers takes one each.
+  // As many as may be in use in one turn, roughly.
   static constexpr size_t kPooledMax = 1024;
   // A buffer that has grown beyond these gives its memory back.
   static constexpr size_t kTextBytesMax = 16 << 10;

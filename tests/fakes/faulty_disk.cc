@@ -63,7 +63,9 @@ class FaultyFile final : public ports::File {
   IoStatus write_behind(uint64_t, uint64_t) override {
     const std::lock_guard lock(disk_.mutex_);
     const auto failure = disk_.begin_call(life_);
-    if (life_ != disk_.life_) return IoError::kFailed;
+    if (life_ != disk_.life_ || std::exchange(disk_.write_behind_fails_, false)) {
+      return IoError::kFailed;
+    }
     return failure ? disk_.sync(*inode_, failure) : IoStatus();
   }
   Result<uint64_t, IoError> read_at(uint64_t position, char* to, uint64_t size) const override {
@@ -246,8 +248,14 @@ void FaultyDisk::fail_from(uint64_t number, IoError error) {
   fail_on_ = true;
 }
 
+void FaultyDisk::fail_next_write_behind() {
+  const std::lock_guard lock(mutex_);
+  write_behind_fails_ = true;
+}
+
 void FaultyDisk::heal() {
   const std::lock_guard lock(mutex_);
+  write_behind_fails_ = false;
   fail_at_.reset();
   sync_fault_.reset();
 }

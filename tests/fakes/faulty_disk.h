@@ -47,6 +47,9 @@ class FaultyDisk {
   void fail_call(uint64_t number, ports::IoError error);
   // That call and all behind it fail, until heal().
   void fail_from(uint64_t number, ports::IoError error);
+  // The next write-behind fails. Only it is told: what was written is there, and later calls
+  // succeed.
+  void fail_next_write_behind();
   void heal();
 
   // What a file's sync that fails does to the data that it should have made durable.
@@ -102,6 +105,7 @@ class FaultyDisk {
   uint64_t life_ = 0;  // grows with each crash
   uint64_t calls_ = 0;
   std::optional<uint64_t> fail_at_;
+  bool write_behind_fails_ = false;
   bool fail_on_ = false;  // and all behind it
   ports::IoError fail_with_ = ports::IoError::kFailed;
   std::optional<SyncFault> sync_fault_;

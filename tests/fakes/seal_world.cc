@@ -92,8 +92,7 @@ SealWorld::SealWorld(ports::Directory& root, const std::string& catalog_path, ui
   log_ = std::move(opened).value();
   // Small, so that a generation needs several passes and has streams with segments of their own.
   options.single_stream_bytes = 12 << 10;
-  options.records_per_pass = 40;
-  options.bytes_per_pass = 10 << 10;
+  options.pass_bytes = 20 << 10;
 }
 
 Op SealWorld::op_for(Incarnation id, OpType type) {

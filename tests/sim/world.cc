@@ -32,15 +32,15 @@ Weather::Weather(uint64_t seed) {
   host.engine.max_chunk_bytes = random.below(2) == 0 ? 1 + random.below(400) : 1 << 20;
   const uint64_t caches[] = {1, 300, 1 << 20};
   host.engine.tail_cache_bytes = caches[random.below(3)];
-  host.engine.kept_messages_min = 1;
+  host.engine.kept_messages_min = random.below(4) == 0 ? 8 : 1;
   host.engine.evict_after = random.below(2) == 0 ? Duration{} : seconds(5);
   host.engine.long_poll_timeout = seconds(3);
   host.engine.sse_lifetime = seconds(20);
   host.engine.sse_heartbeat = seconds(2);
   host.frame_bytes_max = random.below(3) == 0 ? 400 : 16 << 20;
   host.sealer.single_stream_bytes = random.below(2) == 0 ? 12 << 10 : 4 << 20;
-  host.sealer.records_per_pass = random.below(2) == 0 ? 20 : 65536;
-  host.sealer.bytes_per_pass = random.below(2) == 0 ? 4 << 10 : 16 << 20;
+  const uint64_t passes[] = {4 << 10, 24 << 10, 32 << 20};
+  host.sealer.pass_bytes = passes[random.below(3)];
   host.sealer.merge_fan_in = static_cast<uint32_t>(2 + random.below(4));
   kind = static_cast<Kind>(random.below(3));
   payload_bytes = random.below(4) == 0 ? 4000 : 120;
