@@ -95,7 +95,8 @@ void add_engines(Families& families, const MetricsInput& input) {
   families.gauge("ds_streams", "Streams, in memory or not.", input.streams);
   families.gauge("ds_streams_in_memory", "Streams held in memory.",
                  sum(input, &LoopCounters::streams));
-  families.gauge("ds_engine_memory_bytes", "Memory of streams, index, tail cache and kept bodies, estimated.",
+  families.gauge("ds_engine_memory_bytes",
+                 "Memory of streams, index, tail cache and kept bodies, estimated.",
                  sum(input, &LoopCounters::memory_bytes));
   families.counter("ds_finds_total", "Streams looked up in the catalog.",
                    sum(input, &LoopCounters::finds));
