@@ -42,7 +42,7 @@ class File {
  public:
   virtual ~File() = default;
   // Writes all parts back to back at `position`, or reports why not: then any part of them may have
-  // been written.
+  // been written; but not all, if there was no space.
   virtual IoStatus write_at(uint64_t position, std::span<const std::string_view> parts) = 0;
   // Makes everything written before durable (fdatasync). After an error nothing is known about what
   // was written since the last success, and this descriptor must not be used for writing again.

@@ -48,7 +48,8 @@ class FaultyFile final : public ports::File {
     for (const std::string_view part : parts) bytes.append(part);
     if (!failure) return disk_.write(*inode_, position, bytes);
     if (life_ == disk_.life_ && !disk_.one_in(3)) {
-      const uint64_t part = disk_.one_in(2) ? bytes.size() : disk_.random_() % (bytes.size() + 1);
+      uint64_t part = disk_.one_in(2) ? bytes.size() : disk_.random_() % (bytes.size() + 1);
+      if (*failure == IoError::kNoSpace && part == bytes.size() && part > 0) --part;
       (void)disk_.write(*inode_, position, std::string_view(bytes).substr(0, part));
     }
     return *failure;
