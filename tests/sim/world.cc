@@ -52,7 +52,7 @@ Weather::Weather(uint64_t seed) {
   full_disks = random.below(5) == 0;
   flips = random.below(8) == 0;
   patient = random.below(2) == 0;
-  ttl_s = 2 + random.below(12);
+  ttl_s = kTtlMin + random.below(kTtlMax - kTtlMin + 1);
   if (random.below(3) > 0) retention.max_bytes = 100 + random.below(1500);
   if (!retention.max_bytes || random.below(2) == 0) {
     retention.max_age_seconds = 1 + random.below(20);

@@ -22,6 +22,11 @@
 
 namespace ds::sim {
 
+// Times to live, in seconds, and how much later all of them are over for certain.
+inline constexpr uint64_t kTtlMin = 2;
+inline constexpr uint64_t kTtlMax = 13;
+inline constexpr uint64_t kTtlGrace = 6;
+
 // What a seed turns on: rare pairs of faults meet only if others are off.
 struct Weather {
   explicit Weather(uint64_t seed);
@@ -37,7 +42,7 @@ struct Weather {
   bool crashes = false;
   bool dooms = false;    // power fails in the middle of an operation
   bool patient = false;  // the server gets its work done before more comes
-  uint64_t ttl_s = 3;
+  uint64_t ttl_s = kTtlMin;
   stream::Retention retention;  // of those streams that have one
 };
 
@@ -107,6 +112,7 @@ class World final : public Clients {
   void check_nothing_left();
 
   // replay.cc
+  void outlive_every_ttl();
   void compare_with_replay();
 
   // workload.cc
