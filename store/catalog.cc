@@ -285,19 +285,24 @@ class SqliteCatalog final : public Catalog {
     return at == kNever ? query.null() : query.integer(static_cast<uint64_t>(at.us));
   }
 
+  // Most are there: a stream is new once, and sealed as often as it is written to.
   CatalogStatus put_stream(const CatalogStream& stream) {
-    // An update leaves it alone: this tells whether the stream is new.
-    sqlite3_set_last_insert_rowid(database_.handle(), 0);
-    Query query(write_.put_stream);
-    query.integer(stream.id.value).text(stream.path);
-    instant(query, stream.due).integer(stream.pinned ? 1 : 0).blob(stream.snapshot);
-    instant(query, stream.trim_due);
-    CatalogStatus status = query.run();
-    if (status.ok() && sqlite3_last_insert_rowid(database_.handle()) != 0) {
-      ++streams_added_;
-      new_paths_.emplace_back(stream.path, stream.id);
+    CatalogStatus status = true;
+    {
+      Query update(write_.update_stream);
+      status = stream_facts(update, stream).integer(stream.id.value).run();
     }
+    if (!status.ok() || sqlite3_changes(database_.handle()) != 0) return status;
+    Query insert(write_.insert_stream);
+    status = stream_facts(insert, stream).integer(stream.id.value).text(stream.path).run();
+    ++streams_added_;
+    new_paths_.emplace_back(stream.path, stream.id);
     return status;
+  }
+
+  static Query& stream_facts(Query& query, const CatalogStream& stream) {
+    instant(query, stream.due).integer(stream.pinned ? 1 : 0).blob(stream.snapshot);
+    return instant(query, stream.trim_due);
   }
 
   // In their order, whatever that of the streams is: neighbours share pages.

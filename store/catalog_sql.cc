@@ -103,10 +103,11 @@ CatalogStatus WriteStatements::prepare(const Database& database) {
       {&set_state,
        "UPDATE state SET sealed_through = ?, highest_life = ?, lost_life = ?, next_segment = ?"},
       {&add_streams, "UPDATE state SET streams = streams + ?"},
-      {&put_stream,
-       "INSERT INTO streams(" DS_STREAM_COLUMNS
-       ", trim_due) VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET due = excluded.due, "
-       "pinned = excluded.pinned, snapshot = excluded.snapshot, trim_due = excluded.trim_due"},
+      {&update_stream,
+       "UPDATE streams SET due = ?, pinned = ?, snapshot = ?, trim_due = ? WHERE id = ?"},
+      {&insert_stream,
+       "INSERT INTO streams(due, pinned, snapshot, trim_due, id, path) "
+       "VALUES(?, ?, ?, ?, ?, ?)"},
       {&set_all_trims_due, "UPDATE streams SET trim_due = 0 WHERE trim_due IS NOT 0"},
       {&set_trim_due, "UPDATE streams SET trim_due = ? WHERE id = ?"},
       {&put_path, "INSERT INTO paths(path, stream) VALUES(?, ?)"},

@@ -38,7 +38,8 @@ struct ReadStatements {
 struct WriteStatements {
   Statement set_state;
   Statement add_streams;
-  Statement put_stream;
+  Statement update_stream;
+  Statement insert_stream;
   Statement set_trim_due;
   Statement set_all_trims_due;
   Statement put_path;

@@ -1,6 +1,7 @@
 #include "store/seal_generation.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "core/stream/snapshot.h"
 #include "core/stream/state.h"
 #include "store/generation_files.h"
+#include "store/generation_pass.h"
 #include "store/payload_reader.h"
 
 namespace ds::store {
@@ -36,15 +38,8 @@ Instant due_of(const StreamState& state) {
   return due + std::clamp(Duration{ttl.us / 8}, kGraceMin, kGraceMax);
 }
 
-// A stream's state while it is sealed, its row and its place in a segment, roughly. Tables of many
-// producers come on top.
-constexpr uint64_t kStreamBytes = 1024;
-
-// What a stream takes in a pass: its messages only where they are kept until its extent is written.
-uint64_t pass_bytes_of(const StreamSurvey& stream, bool keeps_messages) {
-  return kStreamBytes + stream.records * sizeof(stream::MessageEntry) +
-         (keeps_messages ? stream.payload_bytes : 0);
-}
+// Rows that are given to the catalog at a time.
+constexpr size_t kRowsMax = 16384;
 
 // Whether an op may leave bytes of its stream that nobody needs any more.
 bool frees_bytes(OpType type) {
@@ -54,11 +49,11 @@ bool frees_bytes(OpType type) {
 
 }  // namespace
 
-// A stream in the pass that it is sealed in.
-struct GenerationSealer::Touched {
-  const StreamSurvey* survey = nullptr;
+// A stream on its way from one snapshot to the next.
+struct GenerationSealer::Advance {
   std::optional<StreamState> state;  // its index holds this generation's messages
-  std::string payloads;              // of those, unless the stream is single
+  std::string payloads;              // of those, unless it gets a segment of its own
+  bool single = false;               // it does
   bool in_catalog = false;
   bool frees_bytes = false;
 };
@@ -113,59 +108,80 @@ size_t GenerationSealer::pass_end(size_t first) const {
   uint64_t bytes = 0;
   size_t end = first;
   while (end < survey_.streams.size()) {
-    const StreamSurvey& stream = survey_.streams[end];
-    bytes += pass_bytes_of(stream, !single(stream));
+    bytes += GenerationPass::bytes_of(survey_.streams[end], options_.single_stream_bytes);
     if (bytes > options_.pass_bytes && end > first) break;
     ++end;
   }
   return end;
 }
 
-// In the order of identities, so that segments are clustered, the catalog's rows are written in
-// their order, and a stream goes before a later one takes its path.
+// In the order of identities, so that segments are clustered, the catalog's rows are read and
+// written in their order, and a stream goes before a later one takes its path.
 SealProblem GenerationSealer::seal_streams(std::span<const StreamSurvey> streams) {
-  std::vector<Touched> pass(streams.size());
-  for (size_t i = 0; i < streams.size(); ++i) pass[i].survey = &streams[i];
-  const Problem problem = for_each_record_until(
-      generation_, end_sequence_,
-      [this, &pass](std::string_view record, LogPosition at) { return take_op(pass, record, at); });
+  GenerationPass pass(streams, options_.single_stream_bytes);
+  std::map<size_t, Advance> singles;
+  SealProblem problem =
+      pass.read(generation_, end_sequence_,
+                [this, &singles](size_t stream, std::string_view record, LogPosition at) {
+                  Advance& single = singles[stream];
+                  single.single = true;
+                  return take_op(single, record, at);
+                });
   if (failed_) return failed_;
-  if (problem) return seal_error(*problem);
   CatalogChange change;
-  for (Touched& touched : pass) {
-    const SealProblem settled = settle(touched, change);
-    if (settled) return settled;
-    touched.state.reset();
-    touched.payloads = {};
+  Advance shared;
+  for (size_t i = 0; i < streams.size() && !problem; ++i) {
+    if (const auto single = singles.find(i); single != singles.end()) {
+      problem = settle(single->second, change);
+      singles.erase(single);
+    } else {
+      problem = take_gathered(shared, pass.records_of(i));
+      if (!problem) problem = settle(shared, change);
+    }
+    if (!problem && change.streams.size() + change.removed_streams.size() >= kRowsMax) {
+      problem = apply(change);
+      change.streams.clear();
+      change.removed_streams.clear();
+      change.removed_extents.clear();
+      change.open_pins.clear();
+    }
   }
-  return apply(change);
+  return problem ? problem : apply(change);
 }
 
-// Applies an op to its stream, if that is in this pass. False if it does not follow.
-bool GenerationSealer::take_op(std::vector<Touched>& pass, std::string_view record,
-                               LogPosition at) {
-  const Incarnation id{stream::record_stream(record)};
-  if (id < pass.front().survey->id || pass.back().survey->id < id) return true;
-  const auto found = std::lower_bound(
-      pass.begin(), pass.end(), id,
-      [](const Touched& touched, Incarnation wanted) { return touched.survey->id < wanted; });
-  if (found == pass.end() || found->survey->id != id) return true;
+// Where its records are does not matter any more: their messages lie beside them.
+SealProblem GenerationSealer::take_gathered(Advance& stream, std::string_view records) {
+  stream.state.reset();
+  stream.payloads.clear();
+  stream.in_catalog = false;
+  stream.frees_bytes = false;
+  while (!records.empty()) {
+    const std::optional<uint32_t> bytes = stream::peek_record_size(records);
+    if (!bytes || !take_op(stream, records.substr(0, *bytes), LogPosition())) {
+      if (failed_) return failed_;
+      return seal_corrupt(generation_name(generation_.generation) +
+                          ": a record does not follow from the ones before it");
+    }
+    records.remove_prefix(*bytes);
+  }
+  return std::nullopt;
+}
+
+// Applies an op to its stream. False if it does not follow.
+bool GenerationSealer::take_op(Advance& stream, std::string_view record, LogPosition at) {
   const std::optional<Op> op = stream::decode_record_unchecked(record);
   if (!op) return false;
-  if (!found->state) {
-    if (!load(*found, *op)) return false;
-    if (!single(*found->survey)) found->payloads.reserve(found->survey->payload_bytes);
-  }
-  if (!stream::apply(*found->state, *op, at)) return false;
-  if (!single(*found->survey)) found->payloads.append(op->payload);
-  found->frees_bytes = found->frees_bytes || frees_bytes(op->type);
+  if (!stream.state && !load(stream, *op)) return false;
+  if (!stream::apply(*stream.state, *op, at)) return false;
+  if (!stream.single) stream.payloads.append(op->payload);
+  stream.frees_bytes = stream.frees_bytes || frees_bytes(op->type);
   return true;
 }
 
 // The stream as it was before its first op in this generation.
-bool GenerationSealer::load(Touched& touched, const Op& op) {
+bool GenerationSealer::load(Advance& stream, const Op& op) {
   if (op.type == OpType::kCreate) {
-    touched.state = stream::new_state(op, MessageIndex());
+    stream.state = stream::new_state(op, MessageIndex());
     return true;
   }
   const auto found = catalog_.find(op.stream);
@@ -174,19 +190,19 @@ bool GenerationSealer::load(Touched& touched, const Op& op) {
     return false;
   }
   if (!*found) return false;
-  touched.in_catalog = true;
-  touched.state = stream::decode_snapshot((*found)->snapshot);
-  if (touched.state && touched.state->id == op.stream) return true;
+  stream.in_catalog = true;
+  stream.state = stream::decode_snapshot((*found)->snapshot);
+  if (stream.state && stream.state->id == op.stream) return true;
   failed_ = seal_corrupt("the catalog's snapshot of stream " + std::to_string(op.stream.value) +
                          " is damaged");
   return false;
 }
 
 // What the catalog says about the stream from now on.
-SealProblem GenerationSealer::settle(Touched& touched, CatalogChange& change) {
-  const StreamState& state = *touched.state;
+SealProblem GenerationSealer::settle(const Advance& stream, CatalogChange& change) {
+  const StreamState& state = *stream.state;
   if (state.gone) {
-    if (touched.in_catalog) change.removed_streams.push_back(state.id);
+    if (stream.in_catalog) change.removed_streams.push_back(state.id);
     // Its source is to be told, or was and that has not been sealed: a start has to look.
     if (state.config.fork && survey_.released_pins.count(state.id) == 0) {
       change.open_pins.emplace_back(state.config.fork->source, state.id);
@@ -194,10 +210,10 @@ SealProblem GenerationSealer::settle(Touched& touched, CatalogChange& change) {
     return std::nullopt;
   }
   SealProblem problem;
-  if (touched.in_catalog && touched.frees_bytes) problem = drop_unneeded(touched, change);
+  if (stream.in_catalog && stream.frees_bytes) problem = drop_unneeded(state, change);
   if (!problem && !state.index.empty() &&
       stream::needs(state, state.index.begin(), state.index.end())) {
-    problem = write_extent(touched);
+    problem = stream.single ? write_single(state) : write_shared(stream);
   }
   if (problem) return problem;
   CatalogStream& row = change.streams.emplace_back();
@@ -212,11 +228,11 @@ SealProblem GenerationSealer::settle(Touched& touched, CatalogChange& change) {
   return std::nullopt;
 }
 
-SealProblem GenerationSealer::drop_unneeded(const Touched& touched, CatalogChange& change) {
-  auto extents = catalog_.extents_of(touched.state->id);
+SealProblem GenerationSealer::drop_unneeded(const StreamState& state, CatalogChange& change) {
+  auto extents = catalog_.extents_of(state.id);
   if (!extents.ok()) return seal_error(extents.error());
   for (const CatalogExtent& found : *extents) {
-    if (stream::needs(*touched.state, found.extent.begin, found.extent.end)) continue;
+    if (stream::needs(state, found.extent.begin, found.extent.end)) continue;
     change.removed_extents.push_back(found);
   }
   return std::nullopt;
@@ -224,19 +240,15 @@ SealProblem GenerationSealer::drop_unneeded(const Touched& touched, CatalogChang
 
 // --- Segments --------------------------------------------------------------------------------
 
-SealProblem GenerationSealer::write_extent(const Touched& touched) {
-  return single(*touched.survey) ? write_single(touched) : write_shared(touched);
-}
-
-SealProblem GenerationSealer::write_shared(const Touched& touched) {
+SealProblem GenerationSealer::write_shared(const Advance& stream) {
   if (shared_ == nullptr) {
     auto created = made_.create(0, false);
     if (!created.ok()) return created.error();
     shared_ = std::move(*created);
   }
-  const MessageIndex& index = touched.state->index;
-  const std::string_view payloads = touched.payloads;
-  shared_->begin_extent(touched.state->id, index.begin());
+  const MessageIndex& index = stream.state->index;
+  const std::string_view payloads = stream.payloads;
+  shared_->begin_extent(stream.state->id, index.begin());
   for (size_t i = index.first(); i < index.size(); ++i) {
     const Position begin = index.start_of(i);
     const stream::MessageEntry& message = index.at(i);
@@ -247,13 +259,13 @@ SealProblem GenerationSealer::write_shared(const Touched& touched) {
   return shared_->problem();
 }
 
-SealProblem GenerationSealer::write_single(const Touched& touched) {
+SealProblem GenerationSealer::write_single(const StreamState& state) {
   auto created = made_.create(0, true);
   if (!created.ok()) return created.error();
   SegmentOutput& output = **created;
   GenerationFiles files(log_);
-  const MessageIndex& index = touched.state->index;
-  output.begin_extent(touched.state->id, index.begin());
+  const MessageIndex& index = state.index;
+  output.begin_extent(state.id, index.begin());
   std::vector<OpLog::Piece> pieces;
   std::string payloads;
   for (size_t next = index.first(); next < index.size();) {

@@ -1,9 +1,10 @@
 // What one generation of the log becomes: segments with its messages, clustered by stream, and the
 // catalog's rows of every stream that it touches.
 //
-// The generation is read several times. A first look counts what each stream has in it; then the
-// streams are taken in the order of their identities, so many at a time that memory stays bounded:
-// snapshot, the ops of the generation, the next snapshot.
+// The generation is read several times. A first look counts what each stream has in it. Then passes
+// gather the records of streams that are neighbours by identity, as many as memory is given for, so
+// that those of one stream lie together; and the streams are taken one after the other: snapshot,
+// the ops of the generation, the next snapshot.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "core/stream/op.h"
+#include "core/stream/state.h"
 #include "ports/file.h"
 #include "store/catalog.h"
 #include "store/generation_scan.h"
@@ -42,26 +44,23 @@ class GenerationSealer {
   SealProblem run(uint32_t generation, const CatalogState& before, SealedGeneration* sealed);
 
  private:
-  struct Touched;
+  struct Advance;
 
   SealProblem open(uint32_t generation);
   SealProblem survey();
   // The streams from `first` on that one pass takes: one past the last of them.
   size_t pass_end(size_t first) const;
   SealProblem seal_streams(std::span<const StreamSurvey> streams);
-  bool take_op(std::vector<Touched>& pass, std::string_view record, LogPosition at);
-  bool load(Touched& touched, const stream::Op& op);
-  SealProblem settle(Touched& touched, CatalogChange& change);
-  SealProblem drop_unneeded(const Touched& touched, CatalogChange& change);
-  SealProblem write_extent(const Touched& touched);
-  SealProblem write_shared(const Touched& touched);
-  SealProblem write_single(const Touched& touched);
+  SealProblem take_gathered(Advance& stream, std::string_view records);
+  bool take_op(Advance& stream, std::string_view record, LogPosition at);
+  bool load(Advance& stream, const stream::Op& op);
+  SealProblem settle(const Advance& stream, CatalogChange& change);
+  SealProblem drop_unneeded(const stream::StreamState& state, CatalogChange& change);
+  SealProblem write_shared(const Advance& stream);
+  SealProblem write_single(const stream::StreamState& state);
   SealProblem finish_output(SegmentOutput& output);
   SealProblem remove_empty_segments();
   SealProblem apply(CatalogChange& change);
-  bool single(const StreamSurvey& stream) const {
-    return stream.payload_bytes >= options_.single_stream_bytes;
-  }
 
   ports::Directory& log_;
   Catalog& catalog_;

@@ -37,8 +37,8 @@ struct SealerOptions {
   uint32_t live_percent_min_scarce = 90;
   // Every stream has a retention, as the server has one: not only those that were created with it.
   bool trims_all = false;
-  // Streams are sealed in passes that take about this much memory each (see pass_bytes_of in
-  // seal_generation.cc); every pass reads the generation anew.
+  // Streams are sealed in passes that gather about this much of the generation each, in memory;
+  // every pass reads all of it.
   uint64_t pass_bytes = 32 << 20;
 };
 
