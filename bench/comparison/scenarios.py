@@ -1,11 +1,14 @@
 """What is measured. A scenario turns one run of one server into a flat dictionary of figures."""
 
 import random
+import resource
 import time
 
 from .runner import Failed, get
 
 MIB = 1 << 20
+# Streams for which a server that keeps a file of each open has descriptors here, to 100,000.
+MOST_FILES = min(100_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
 
 
 def figures(result):
@@ -240,6 +243,10 @@ SCENARIOS = [
              "append --streams 100 -c 256", "ours rust"),
     AppendSettled(2, "append-10k", "durable append of 100 bytes, 10,000 streams, 64 connections",
                   "appends", "append --streams 10000 -c 64", "ours-kept rust ursula"),
+    AppendSettled(2, "append-most",
+                  f"the same, {MOST_FILES:,} streams: all that a server with a file open for each "
+                  "has descriptors for", "appends",
+                  f"append --streams {MOST_FILES} -c 64", "ours-kept rust"),
     AppendSettled(2, "append-100k", "the same, 100,000 streams", "appends",
                   "append --streams 100000 -c 64", "ours-kept rust", rounds=5),
     AppendSettled(2, "append-1m", "the same, 1,000,000 streams", "appends",
