@@ -285,19 +285,18 @@ class SqliteCatalog final : public Catalog {
     return at == kNever ? query.null() : query.integer(static_cast<uint64_t>(at.us));
   }
 
-  // Most are there: a stream is new once, and sealed as often as it is written to.
   CatalogStatus put_stream(const CatalogStream& stream) {
-    CatalogStatus status = true;
-    {
-      Query update(write_.update_stream);
-      status = stream_facts(update, stream).integer(stream.id.value).run();
+    if (!stream.known) {
+      ++streams_added_;
+      new_paths_.emplace_back(stream.path, stream.id);
+      Query query(write_.insert_stream);
+      return stream_facts(query, stream).integer(stream.id.value).text(stream.path).run();
     }
-    if (!status.ok() || sqlite3_changes(database_.handle()) != 0) return status;
-    Query insert(write_.insert_stream);
-    status = stream_facts(insert, stream).integer(stream.id.value).text(stream.path).run();
-    ++streams_added_;
-    new_paths_.emplace_back(stream.path, stream.id);
-    return status;
+    Query query(write_.update_stream);
+    const CatalogStatus status = stream_facts(query, stream).integer(stream.id.value).run();
+    if (!status.ok() || sqlite3_changes(database_.handle()) == 1) return status;
+    return CatalogError{Kind::kCorrupt,
+                        "the catalog has lost stream " + std::to_string(stream.id.value)};
   }
 
   static Query& stream_facts(Query& query, const CatalogStream& stream) {

@@ -32,8 +32,10 @@ struct CatalogStream {
   std::string snapshot;  // core/stream/snapshot.h
   Instant due = kNever;  // when it may have expired: to be looked at then
   bool pinned = false;   // forks share its bytes
-  // When its retention is to be looked at next (store/retention.h). Written, never read back.
+  // Written, never read back: when its retention is to be looked at next (store/retention.h), and
+  // whether the catalog has the stream: then its path stays.
   Instant trim_due = kNever;
+  bool known = false;
 };
 
 // An extent and the segment that holds it.

@@ -163,6 +163,7 @@ TEST_F(CatalogTest, ANewSnapshotReplacesTheOldOneAndCountsNoStream) {
   change.streams = {stream(7, "/a", Instant{10}, true)};
   ASSERT_TRUE(catalog->commit(change).ok());
   change.streams = {stream(7, "/a"), stream(8, "/b")};
+  change.streams[0].known = true;
   change.streams[0].snapshot = "newer";
   ASSERT_TRUE(catalog->commit(change).ok());
   EXPECT_EQ(*catalog->stream_count(), 2u);
@@ -305,6 +306,14 @@ TEST_F(CatalogTest, AChangeThatContradictsTheCatalogIsRefusedWhole) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().kind, Kind::kCorrupt);
   EXPECT_FALSE(catalog->find("/2")->has_value());
+  // A stream is there that should be new, or is not that should be there.
+  change.streams = {stream(2, "/2"), stream(1, "/3")};
+  EXPECT_EQ(catalog->commit(change).error().kind, Kind::kCorrupt);
+  change.streams = {stream(2, "/2"), stream(3, "/3")};
+  change.streams[1].known = true;
+  EXPECT_EQ(catalog->commit(change).error().kind, Kind::kCorrupt);
+  EXPECT_FALSE(catalog->find("/2")->has_value());
+  EXPECT_EQ(*catalog->stream_count(), 1u);
   // And the connection works on.
   change.streams = {stream(2, "/2")};
   EXPECT_TRUE(catalog->commit(change).ok());

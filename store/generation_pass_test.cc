@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/stream/message_index.h"
 #include "core/stream/op_record.h"
-#include "core/stream/op_record_layout.h"
 #include "store/generation_files.h"
 #include "tests/fakes/memory_disk.h"
 #include "tests/fakes/seal_world.h"
@@ -16,6 +16,7 @@ namespace ds::store {
 namespace {
 
 constexpr uint64_t kSingleBytes = 1000;
+constexpr PassLimits kGathersAll{UINT64_MAX, UINT64_MAX};
 
 struct GenerationPassTest : testing::Test {
   fakes::TempDirectory temp;
@@ -59,35 +60,52 @@ TEST_F(GenerationPassTest, RecordsOfOneStreamLieTogetherInTheirOrder) {
   world.append(a, "a3");
   const GenerationSurvey found = survey();
   ASSERT_EQ(found.streams[0].id, a);
-  GenerationPass pass(std::span(found.streams).first(2), UINT64_MAX);
+  GenerationPass pass(std::span(found.streams).first(2), kGathersAll);
   ASSERT_FALSE(pass.read(generation, end, none));
   EXPECT_EQ(payloads(pass.records_of(0)), "a1,a2,a3,,");
   EXPECT_EQ(payloads(pass.records_of(1)), "b1,b2,,");
 }
 
-TEST_F(GenerationPassTest, ASingleStreamIsHandedOnAndTakesNoMemory) {
+TEST_F(GenerationPassTest, ALargeStreamIsHandedOnAndNotGathered) {
   const Incarnation a = world.create("/a", "a1");
   world.create("/b", "b1");
   const std::string large(kSingleBytes, 'x');
   world.append(a, large);
   const GenerationSurvey found = survey();
-  GenerationPass pass(std::span(found.streams).first(2), kSingleBytes);
-  std::string handed_on;
-  ASSERT_FALSE(pass.read(generation, end, [&](size_t stream, std::string_view record, LogPosition) {
-    EXPECT_EQ(stream, 0u);
-    handed_on += payloads(record);
-    return true;
-  }));
-  EXPECT_EQ(handed_on, "a1," + large + ",,");
-  EXPECT_EQ(payloads(pass.records_of(1)), "b1,,");
-  EXPECT_LT(GenerationPass::bytes_of(found.streams[0], kSingleBytes), 100u);
-  EXPECT_GT(GenerationPass::bytes_of(found.streams[0], UINT64_MAX), kSingleBytes);
+  const std::span<const StreamSurvey> streams = std::span(found.streams).first(2);
+  // Large by its messages, and by its records.
+  for (const PassLimits limits : {PassLimits{kSingleBytes, UINT64_MAX},
+                                  PassLimits{UINT64_MAX, streams[0].record_bytes - 1}}) {
+    EXPECT_FALSE(limits.gathers(streams[0]));
+    GenerationPass pass(streams, limits);
+    EXPECT_EQ(pass.gathered_bytes(), streams[1].record_bytes);
+    std::string handed_on;
+    ASSERT_FALSE(
+        pass.read(generation, end, [&](size_t index, std::string_view record, LogPosition) {
+          EXPECT_EQ(index, 0u);
+          handed_on += payloads(record);
+          return true;
+        }));
+    EXPECT_EQ(handed_on, "a1," + large + ",,");
+    EXPECT_EQ(payloads(pass.records_of(1)), "b1,,");
+  }
 }
 
-TEST_F(GenerationPassTest, ASingleStreamThatDoesNotFollowIsCorrupt) {
+TEST(PassLimits, CountsWhatAPassHoldsOfAStream) {
+  const StreamSurvey stream{Incarnation{1}, 10000, 1000000, 500000};
+  const uint64_t index = stream.records * sizeof(stream::MessageEntry);
+  EXPECT_NEAR(static_cast<double>(kGathersAll.bytes_of(stream)), 1000000, 100);
+  const PassLimits single{500000, UINT64_MAX};
+  EXPECT_NEAR(static_cast<double>(single.bytes_of(stream)), static_cast<double>(index), 2000);
+  const PassLimits many_records{UINT64_MAX, 999999};
+  EXPECT_NEAR(static_cast<double>(many_records.bytes_of(stream)),
+              static_cast<double>(index + 500000), 2000);
+}
+
+TEST_F(GenerationPassTest, AHandedOnRecordThatDoesNotFollowIsCorrupt) {
   world.create("/a", std::string(kSingleBytes, 'x'));
   const GenerationSurvey found = survey();
-  GenerationPass pass(std::span(found.streams).first(1), kSingleBytes);
+  GenerationPass pass(std::span(found.streams).first(1), {kSingleBytes, UINT64_MAX});
   const SealProblem problem = pass.read(generation, end, none);
   ASSERT_TRUE(problem);
   EXPECT_EQ(problem->kind, SealError::Kind::kCorrupt);
@@ -102,7 +120,7 @@ TEST_F(GenerationPassTest, WhatTheSurveyHasNotSeenIsCorrupt) {
   const std::vector<StreamSurvey> seen(found.streams.begin(), found.streams.begin() + 3);
   ASSERT_EQ(seen[2].id, c);
   const auto kind_of = [this](const std::vector<StreamSurvey>& streams) {
-    GenerationPass pass(streams, UINT64_MAX);
+    GenerationPass pass(streams, kGathersAll);
     const SealProblem problem = pass.read(generation, end, none);
     return problem ? std::optional(problem->kind) : std::nullopt;
   };

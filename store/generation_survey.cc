@@ -40,6 +40,7 @@ class StreamSums {
   static constexpr size_t kLimitMin = 4096;
 
   static void add_to(StreamSurvey& sum, const StreamSurvey& record) {
+    sum.records += record.records;
     sum.record_bytes += record.record_bytes;
     sum.payload_bytes += record.payload_bytes;
   }
@@ -68,7 +69,7 @@ class Surveyor {
 
   bool take(std::string_view record) {
     const Incarnation id{stream::record_stream(record)};
-    streams_.add({id, record.size(), stream::record_payload(record).size()});
+    streams_.add({id, 1, record.size(), stream::record_payload(record).size()});
     see(id);
     switch (static_cast<OpType>(record[stream::layout::kType])) {
       case OpType::kCreate:

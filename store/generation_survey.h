@@ -16,6 +16,7 @@ namespace ds::store {
 
 struct StreamSurvey {
   Incarnation id;
+  uint64_t records = 0;
   uint64_t record_bytes = 0;   // its records, whole
   uint64_t payload_bytes = 0;  // of those, the messages
 };

@@ -91,6 +91,7 @@ TEST_F(RetentionTest, ExtentsThatAreTooOldGoAndTheNextOneIsWaitedFor) {
   row.id = state_.id;
   row.path = state_.path;
   stream::append_snapshot(row.snapshot, state_);
+  row.known = true;
   row.trim_due = Instant{0};
   ASSERT_TRUE(catalog_->commit(change).ok());
   EXPECT_EQ(earliest(), kNothing);

@@ -38,8 +38,8 @@ Instant due_of(const StreamState& state) {
   return due + std::clamp(Duration{ttl.us / 8}, kGraceMin, kGraceMax);
 }
 
-// Rows that are given to the catalog at a time.
-constexpr size_t kRowsMax = 16384;
+// What a row costs in memory beside its snapshot, roughly.
+constexpr uint64_t kRowBytes = 128;
 
 // Whether an op may leave bytes of its stream that nobody needs any more.
 bool frees_bytes(OpType type) {
@@ -49,18 +49,22 @@ bool frees_bytes(OpType type) {
 
 }  // namespace
 
-// A stream on its way from one snapshot to the next.
-struct GenerationSealer::Advance {
+// A stream between one snapshot and the next.
+struct GenerationSealer::Progress {
   std::optional<StreamState> state;  // its index holds this generation's messages
-  std::string payloads;              // of those, unless it gets a segment of its own
-  bool single = false;               // it does
+  std::string payloads;              // of those, unless it is single
+  bool single = false;               // it gets a segment of its own
   bool in_catalog = false;
   bool frees_bytes = false;
 };
 
 GenerationSealer::GenerationSealer(ports::Directory& log, Catalog& catalog, NewSegments& made,
                                    const SealerOptions& options)
-    : log_(log), catalog_(catalog), made_(made), options_(options) {}
+    : log_(log),
+      catalog_(catalog),
+      made_(made),
+      options_(options),
+      limits_{options.single_stream_bytes, options.pass_bytes} {}
 
 SealProblem GenerationSealer::run(uint32_t generation, const CatalogState& before,
                                   SealedGeneration* sealed) {
@@ -108,7 +112,7 @@ size_t GenerationSealer::pass_end(size_t first) const {
   uint64_t bytes = 0;
   size_t end = first;
   while (end < survey_.streams.size()) {
-    bytes += GenerationPass::bytes_of(survey_.streams[end], options_.single_stream_bytes);
+    bytes += limits_.bytes_of(survey_.streams[end]);
     if (bytes > options_.pass_bytes && end > first) break;
     ++end;
   }
@@ -118,49 +122,44 @@ size_t GenerationSealer::pass_end(size_t first) const {
 // In the order of identities, so that segments are clustered, the catalog's rows are read and
 // written in their order, and a stream goes before a later one takes its path.
 SealProblem GenerationSealer::seal_streams(std::span<const StreamSurvey> streams) {
-  GenerationPass pass(streams, options_.single_stream_bytes);
-  std::map<size_t, Advance> singles;
+  GenerationPass pass(streams, limits_);
+  std::map<size_t, Progress> handed_on;
   SealProblem problem =
       pass.read(generation_, end_sequence_,
-                [this, &singles](size_t stream, std::string_view record, LogPosition at) {
-                  Advance& single = singles[stream];
-                  single.single = true;
-                  return take_op(single, record, at);
+                [this, streams, &handed_on](size_t i, std::string_view record, LogPosition at) {
+                  Progress& progress = handed_on[i];
+                  progress.single = limits_.single(streams[i]);
+                  return take_op(progress, record, at);
                 });
   if (failed_) return failed_;
   CatalogChange change;
-  Advance shared;
+  Progress gathered;
   for (size_t i = 0; i < streams.size() && !problem; ++i) {
-    if (const auto single = singles.find(i); single != singles.end()) {
-      problem = settle(single->second, change);
-      singles.erase(single);
+    if (pass.gathered(i)) {
+      problem = take_gathered(gathered, streams[i].id, pass.records_of(i));
+      if (!problem) problem = settle(gathered, change);
     } else {
-      problem = take_gathered(shared, pass.records_of(i));
-      if (!problem) problem = settle(shared, change);
+      problem = settle(handed_on[i], change);
+      handed_on.erase(i);
     }
-    if (!problem && change.streams.size() + change.removed_streams.size() >= kRowsMax) {
-      problem = apply(change);
-      change.streams.clear();
-      change.removed_streams.clear();
-      change.removed_extents.clear();
-      change.open_pins.clear();
-    }
+    if (!problem && change_bytes_ >= options_.change_bytes) problem = apply(change);
   }
   return problem ? problem : apply(change);
 }
 
 // Where its records are does not matter any more: their messages lie beside them.
-SealProblem GenerationSealer::take_gathered(Advance& stream, std::string_view records) {
-  stream.state.reset();
-  stream.payloads.clear();
-  stream.in_catalog = false;
-  stream.frees_bytes = false;
+SealProblem GenerationSealer::take_gathered(Progress& progress, Incarnation id,
+                                            std::string_view records) {
+  progress.state.reset();
+  progress.payloads.clear();
+  progress.in_catalog = false;
+  progress.frees_bytes = false;
   while (!records.empty()) {
     const std::optional<uint32_t> bytes = stream::peek_record_size(records);
-    if (!bytes || !take_op(stream, records.substr(0, *bytes), LogPosition())) {
+    if (!bytes || !take_op(progress, records.substr(0, *bytes), LogPosition())) {
       if (failed_) return failed_;
-      return seal_corrupt(generation_name(generation_.generation) +
-                          ": a record does not follow from the ones before it");
+      return seal_corrupt(generation_name(generation_.generation) + ": a record of stream " +
+                          std::to_string(id.value) + " does not follow from the ones before it");
     }
     records.remove_prefix(*bytes);
   }
@@ -168,20 +167,20 @@ SealProblem GenerationSealer::take_gathered(Advance& stream, std::string_view re
 }
 
 // Applies an op to its stream. False if it does not follow.
-bool GenerationSealer::take_op(Advance& stream, std::string_view record, LogPosition at) {
+bool GenerationSealer::take_op(Progress& progress, std::string_view record, LogPosition at) {
   const std::optional<Op> op = stream::decode_record_unchecked(record);
   if (!op) return false;
-  if (!stream.state && !load(stream, *op)) return false;
-  if (!stream::apply(*stream.state, *op, at)) return false;
-  if (!stream.single) stream.payloads.append(op->payload);
-  stream.frees_bytes = stream.frees_bytes || frees_bytes(op->type);
+  if (!progress.state && !load(progress, *op)) return false;
+  if (!stream::apply(*progress.state, *op, at)) return false;
+  if (!progress.single) progress.payloads.append(op->payload);
+  progress.frees_bytes = progress.frees_bytes || frees_bytes(op->type);
   return true;
 }
 
 // The stream as it was before its first op in this generation.
-bool GenerationSealer::load(Advance& stream, const Op& op) {
+bool GenerationSealer::load(Progress& progress, const Op& op) {
   if (op.type == OpType::kCreate) {
-    stream.state = stream::new_state(op, MessageIndex());
+    progress.state = stream::new_state(op, MessageIndex());
     return true;
   }
   const auto found = catalog_.find(op.stream);
@@ -190,19 +189,20 @@ bool GenerationSealer::load(Advance& stream, const Op& op) {
     return false;
   }
   if (!*found) return false;
-  stream.in_catalog = true;
-  stream.state = stream::decode_snapshot((*found)->snapshot);
-  if (stream.state && stream.state->id == op.stream) return true;
+  progress.in_catalog = true;
+  progress.state = stream::decode_snapshot((*found)->snapshot);
+  if (progress.state && progress.state->id == op.stream) return true;
   failed_ = seal_corrupt("the catalog's snapshot of stream " + std::to_string(op.stream.value) +
                          " is damaged");
   return false;
 }
 
 // What the catalog says about the stream from now on.
-SealProblem GenerationSealer::settle(const Advance& stream, CatalogChange& change) {
-  const StreamState& state = *stream.state;
+SealProblem GenerationSealer::settle(const Progress& progress, CatalogChange& change) {
+  const StreamState& state = *progress.state;
+  change_bytes_ += kRowBytes;
   if (state.gone) {
-    if (stream.in_catalog) change.removed_streams.push_back(state.id);
+    if (progress.in_catalog) change.removed_streams.push_back(state.id);
     // Its source is to be told, or was and that has not been sealed: a start has to look.
     if (state.config.fork && survey_.released_pins.count(state.id) == 0) {
       change.open_pins.emplace_back(state.config.fork->source, state.id);
@@ -210,16 +210,18 @@ SealProblem GenerationSealer::settle(const Advance& stream, CatalogChange& chang
     return std::nullopt;
   }
   SealProblem problem;
-  if (stream.in_catalog && stream.frees_bytes) problem = drop_unneeded(state, change);
+  if (progress.in_catalog && progress.frees_bytes) problem = drop_unneeded(state, change);
   if (!problem && !state.index.empty() &&
       stream::needs(state, state.index.begin(), state.index.end())) {
-    problem = stream.single ? write_single(state) : write_shared(stream);
+    problem = progress.single ? write_single(state) : write_shared(progress);
   }
   if (problem) return problem;
   CatalogStream& row = change.streams.emplace_back();
   row.id = state.id;
   row.path = state.path;
+  row.known = progress.in_catalog;
   stream::append_snapshot(row.snapshot, state);
+  change_bytes_ += row.path.size() + row.snapshot.size();
   row.due = due_of(state);
   row.pinned = !state.pins.empty();
   const bool retains = state.config.retention != stream::Retention{} || options_.trims_all;
@@ -234,21 +236,22 @@ SealProblem GenerationSealer::drop_unneeded(const StreamState& state, CatalogCha
   for (const CatalogExtent& found : *extents) {
     if (stream::needs(state, found.extent.begin, found.extent.end)) continue;
     change.removed_extents.push_back(found);
+    change_bytes_ += kRowBytes;
   }
   return std::nullopt;
 }
 
 // --- Segments --------------------------------------------------------------------------------
 
-SealProblem GenerationSealer::write_shared(const Advance& stream) {
+SealProblem GenerationSealer::write_shared(const Progress& progress) {
   if (shared_ == nullptr) {
     auto created = made_.create(0, false);
     if (!created.ok()) return created.error();
     shared_ = std::move(*created);
   }
-  const MessageIndex& index = stream.state->index;
-  const std::string_view payloads = stream.payloads;
-  shared_->begin_extent(stream.state->id, index.begin());
+  const MessageIndex& index = progress.state->index;
+  const std::string_view payloads = progress.payloads;
+  shared_->begin_extent(progress.state->id, index.begin());
   for (size_t i = index.first(); i < index.size(); ++i) {
     const Position begin = index.start_of(i);
     const stream::MessageEntry& message = index.at(i);
@@ -318,6 +321,8 @@ SealProblem GenerationSealer::apply(CatalogChange& change) {
   change.state = sealed_.state;
   const auto applied = catalog_.apply(change);
   if (!applied.ok()) return seal_error(applied.error());
+  change = CatalogChange();
+  change_bytes_ = 0;
   return std::nullopt;
 }
 

@@ -4,7 +4,8 @@
 // The generation is read several times. A first look counts what each stream has in it. Then passes
 // gather the records of streams that are neighbours by identity, as many as memory is given for, so
 // that those of one stream lie together; and the streams are taken one after the other: snapshot,
-// the ops of the generation, the next snapshot.
+// the ops of the generation, the next snapshot. The ops of large streams are taken as they are
+// read.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "core/stream/state.h"
 #include "ports/file.h"
 #include "store/catalog.h"
+#include "store/generation_pass.h"
 #include "store/generation_scan.h"
 #include "store/generation_survey.h"
 #include "store/new_segments.h"
@@ -44,34 +46,37 @@ class GenerationSealer {
   SealProblem run(uint32_t generation, const CatalogState& before, SealedGeneration* sealed);
 
  private:
-  struct Advance;
+  struct Progress;
 
   SealProblem open(uint32_t generation);
   SealProblem survey();
   // The streams from `first` on that one pass takes: one past the last of them.
   size_t pass_end(size_t first) const;
   SealProblem seal_streams(std::span<const StreamSurvey> streams);
-  SealProblem take_gathered(Advance& stream, std::string_view records);
-  bool take_op(Advance& stream, std::string_view record, LogPosition at);
-  bool load(Advance& stream, const stream::Op& op);
-  SealProblem settle(const Advance& stream, CatalogChange& change);
+  SealProblem take_gathered(Progress& progress, Incarnation id, std::string_view records);
+  bool take_op(Progress& progress, std::string_view record, LogPosition at);
+  bool load(Progress& progress, const stream::Op& op);
+  SealProblem settle(const Progress& progress, CatalogChange& change);
   SealProblem drop_unneeded(const stream::StreamState& state, CatalogChange& change);
-  SealProblem write_shared(const Advance& stream);
+  SealProblem write_shared(const Progress& progress);
   SealProblem write_single(const stream::StreamState& state);
   SealProblem finish_output(SegmentOutput& output);
   SealProblem remove_empty_segments();
+  // Leaves it empty.
   SealProblem apply(CatalogChange& change);
 
   ports::Directory& log_;
   Catalog& catalog_;
   NewSegments& made_;
   const SealerOptions& options_;
+  const PassLimits limits_;
 
   GenerationFile generation_;
   uint64_t end_sequence_ = 0;
   GenerationSurvey survey_;
   std::unique_ptr<SegmentOutput> shared_;
-  SealProblem failed_;  // inside a callback
+  uint64_t change_bytes_ = 0;  // of the change that is being made, roughly
+  SealProblem failed_;         // inside a callback
   SealedGeneration sealed_;
 };
 

@@ -40,6 +40,8 @@ struct SealerOptions {
   // Streams are sealed in passes that gather about this much of the generation each, in memory;
   // every pass reads all of it.
   uint64_t pass_bytes = 32 << 20;
+  // The catalog is given its rows when there are about so many bytes of them.
+  uint64_t change_bytes = 4 << 20;
 };
 
 // A stream that a sealed generation has touched.

@@ -58,6 +58,27 @@ TEST_F(SealerTest, EveryGenerationOfARandomWorkloadSealsToWhatReplayingItGives) 
   }
 }
 
+// The catalog is given a generation's rows in several changes.
+TEST_F(SealerTest, APathChangesHandsBetweenTwoChangesOfTheCatalog) {
+  world.options.change_bytes = 1;
+  world.open_sealer();
+  const Incarnation a = world.create("/a", world.text(100));
+  const Incarnation b = world.create("/b", world.text(100));
+  world.commit();
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  world.remove(a);
+  world.append(b, world.text(100));
+  const Incarnation again = world.create("/a", world.text(50));
+  world.commit();
+  world.fill_generation();
+  ASSERT_EQ(world.seal_all(), "");
+  EXPECT_EQ(world.compare(), "");
+  EXPECT_EQ((*world.catalog->find("/a"))->id, again);
+  EXPECT_TRUE(world.extents(a).empty());
+  EXPECT_EQ(*world.catalog->stream_count(), 2u);
+}
+
 TEST_F(SealerTest, AStreamThatIsBornAndGoneInAGenerationLeavesNothing) {
   world.open_sealer();
   const Incarnation a = world.create("/a", world.text(100));

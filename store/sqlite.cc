@@ -77,6 +77,7 @@ std::string_view bytes_of(const void* data, int size) {
 Result<Database, CatalogError> Database::open_with(const std::string& path, const std::string& name,
                                                    int flags) {
   // SQLite would count every allocation of the process under one lock. Nobody asks for the count.
+  // Refused once SQLite is in use, as in a program that has registered a file system with it.
   [[maybe_unused]] static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);

@@ -19,6 +19,7 @@ COLUMNS = {
     "cores": ("server CPU, cores", False),
     "append_p50_us": ("append p50, µs", False),
     "rss_per_reader_bytes": ("bytes per reader", False),
+    "streams": ("streams", None),
     "restart": ("seconds to the first correct answer", False),
     "kept": ("share of the offered rate", True),
     "p99_alone": ("write p99 without readers, µs", False),

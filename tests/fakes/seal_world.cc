@@ -90,9 +90,11 @@ SealWorld::SealWorld(ports::Directory& root, const std::string& catalog_path, ui
   auto opened = store::OpLog::open(
       *log_directory_, log_options, [](std::string_view, LogPosition) { return true; }, &recovery);
   log_ = std::move(opened).value();
-  // Small, so that a generation needs several passes and has streams with segments of their own.
+  // Small, so that a generation needs several passes, several changes of the catalog in each, and
+  // has streams with segments of their own.
   options.single_stream_bytes = 12 << 10;
   options.pass_bytes = 20 << 10;
+  options.change_bytes = 1000;
 }
 
 Op SealWorld::op_for(Incarnation id, OpType type) {

@@ -36,7 +36,8 @@ std::string facts_of(const wire::Response& response) {
 
 // Times of access are on record only roughly, a stream that is not in memory is looked at a while
 // after its time, and a release that failed is tried again after a second; a replay does all this
-// at once. When every time to live is over there is nothing left to differ in.
+// at once. When every time to live is over there is nothing left to differ in. (What has been
+// sealed has left the memory by then, too: the audit before it has looked at what was there.)
 void World::outlive_every_ttl() {
   pass(seconds(kTtlMax + kTtlGrace));
   quiesce();

@@ -41,6 +41,7 @@ Weather::Weather(uint64_t seed) {
   host.sealer.single_stream_bytes = random.below(2) == 0 ? 12 << 10 : 4 << 20;
   const uint64_t passes[] = {4 << 10, 24 << 10, 32 << 20};
   host.sealer.pass_bytes = passes[random.below(3)];
+  if (host.sealer.pass_bytes < 1 << 20) host.sealer.change_bytes = host.sealer.pass_bytes / 8;
   host.sealer.merge_fan_in = static_cast<uint32_t>(2 + random.below(4));
   kind = static_cast<Kind>(random.below(3));
   payload_bytes = random.below(4) == 0 ? 4000 : 120;
