@@ -29,6 +29,7 @@ struct GenerationPassTest : testing::Test {
 
   // Closes all streams, so that others fill generation 1.
   GenerationSurvey survey() {
+    world.open_sealer();
     std::vector<Incarnation> all;
     for (const auto& [id, state] : world.written.states) all.push_back(id);
     for (const Incarnation id : all) world.close(id);
