@@ -33,7 +33,7 @@ struct CatalogStream {
   Instant due = kNever;  // when it may have expired: to be looked at then
   bool pinned = false;   // forks share its bytes
   // Written, never read back: when its retention is to be looked at next (store/retention.h), and
-  // whether the catalog has the stream: then its path stays.
+  // whether the catalog has the stream: then its path stays, and need not be given.
   Instant trim_due = kNever;
   bool known = false;
 };

@@ -144,6 +144,10 @@ IoStatus read_payloads(GenerationFiles& files, std::span<const Piece> pieces, st
                        bool* corrupt) {
   *corrupt = false;
   const size_t before = out.size();
+  // At once: growing step by step would hold the bytes twice, and keep up to as much unused.
+  uint64_t bytes = 0;
+  for (const Piece& piece : pieces) bytes += piece.bytes;
+  out.reserve(before + bytes);
   const IoStatus status = read_all(files, pieces, out, corrupt);
   if (!status.ok()) out.resize(before);
   return status;

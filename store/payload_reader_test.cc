@@ -93,6 +93,14 @@ TEST_F(PayloadReader, ReadsRecordsThatAreLongerThanOneRead) {
   EXPECT_TRUE(read(*world_.log, {{place, size - 1, 2}}).corrupt);
 }
 
+TEST_F(PayloadReader, TakesNoMoreMemoryThanIsRead) {
+  const uint64_t size = 5 << 20;
+  const LogPosition place = append(make_record(7, LogWorld::payload(7, size), "some extras"));
+  const ReadResult got = read(*world_.log, {{place, 0, size}, {places_[1], 0, 1000}});
+  ASSERT_TRUE(got.ok);
+  EXPECT_EQ(got.bytes.capacity(), got.bytes.size());
+}
+
 TEST_F(PayloadReader, ReadsRecordsWithLongExtras) {
   const LogPosition place = append(make_record(7, "payload", std::string(5000, 'e')));
   EXPECT_EQ(read(*world_.log, {{place, 0, 7}}).bytes, ">payload");

@@ -218,8 +218,8 @@ SealProblem GenerationSealer::settle(const Progress& progress, CatalogChange& ch
   if (problem) return problem;
   CatalogStream& row = change.streams.emplace_back();
   row.id = state.id;
-  row.path = state.path;
   row.known = progress.in_catalog;
+  if (!row.known) row.path = state.path;
   stream::append_snapshot(row.snapshot, state);
   change_bytes_ += row.path.size() + row.snapshot.size();
   row.due = due_of(state);
