@@ -108,6 +108,11 @@ class Server:
     def settle(self, port):
         """Waits until what was written lies where it would long after."""
 
+    def puts_off(self, port):
+        """Whether it says that it has to move what was written."""
+        del port
+        return False
+
     def flags(self):
         flags = ["--base", self.base]
         if self.plain:
@@ -119,6 +124,7 @@ class Server:
 
 class Ours(Server):
     name, key, variable = "this server", "ours", "DS_SERVER_BINARY"
+    EMPTY_LOG_BYTES = 64  # a generation's header: everything is sealed
 
     def __init__(self, build, *flags):
         self.build = build
@@ -135,13 +141,17 @@ class Ours(Server):
         return [binary, "serve", "--listen", f"127.0.0.1:{port}", "--data-dir", str(data),
                 "--durability", "sync", "--log-level", "warn", *self.extra]
 
+    def tells(self, port, metric):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/metrics")
+        return f"\n{metric}\n" in connection.getresponse().read().decode()
+
     def settle(self, port):
-        while True:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            connection.request("GET", "/metrics")
-            if b"\nds_streams_in_memory 0\n" in connection.getresponse().read():
-                return
+        while not self.tells(port, "ds_streams_in_memory 0"):
             time.sleep(0.2)
+
+    def puts_off(self, port):
+        return not self.tells(port, f"ds_log_bytes {self.EMPTY_LOG_BYTES}")
 
 
 class ElectricRust(Server):

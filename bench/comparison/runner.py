@@ -15,8 +15,9 @@ from .peers import Skipped
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
-REST_S = 6
-REST_TIMEOUT_S = 60
+REST_S = 2
+REST_TIMEOUT_S = 15
+SEAL_TIMEOUT_S = 60
 
 
 class Failed(Exception):
@@ -144,8 +145,12 @@ class Runner:
 
     @staticmethod
     def rest(running):
-        """Waits until the server has done what it put off: until it is idle for a while, which is
-        longer than ours waits before it seals (`--seal-after` in peers.py)."""
+        """Waits until the server has done what it put off, and has been idle for a while."""
+        deadline = time.monotonic() + SEAL_TIMEOUT_S
+        while running.server.puts_off(running.port):
+            if time.monotonic() > deadline:
+                raise Failed("still has things to do")
+            time.sleep(0.2)
         begun = idle_since = time.monotonic()
         before = cpu_seconds(running.pid())
         while time.monotonic() - idle_since < REST_S:

@@ -189,10 +189,11 @@ def results_of_ours(results):
 
 
 class IdleReaders(Scenario):
-    """Readers that have nothing to read, once opening all of them is over for good."""
+    """Readers that have nothing to read, once what opening them has written is sealed; for as long
+    as ours and Rust wait between two heartbeats, so that each reader gets one."""
 
     columns = ("rss_per_reader_bytes", "cores", "rss")
-    warmup = 3
+    warmup, seconds = 6, 15
 
     def run(self, runner, server, results):
         del results
