@@ -86,6 +86,7 @@ class Server:
     plain = False  # speaks HTTP, but not the protocol
     base = "/v1/stream/bench"
     read_base = ""
+    heartbeats = True  # to readers that have nothing to read
 
     def install(self):
         """Returns the binary; installs it if it is missing. Raises Skipped."""
@@ -398,6 +399,7 @@ class Nchan(Nginx):
     name, key, variable = "Nchan", "nchan", "DS_PEER_NGINX"
     version, settings = "Nchan 1.3.6 in nginx 1.22", "1 worker, messages in memory"
     base, read_base = "/pub", "/sub"
+    heartbeats = False
 
     def install(self):
         root = apt_install("nginx", "libnginx-mod-nchan")

@@ -14,6 +14,7 @@ COLUMNS = {
     "p50": ("p50, µs", False),
     "p99": ("p99, µs", False),
     "cpu": ("server CPU µs each (user + system)", False),
+    "cpu_all": ("the same, until all is sealed", False),
     "own_cpu": ("generator CPU µs each", None),
     "rss": ("RSS, MB", False),
     "cores": ("server CPU, cores", False),
