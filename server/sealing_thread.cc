@@ -28,6 +28,8 @@ constexpr Duration kRetryPause = seconds(1);
 constexpr size_t kDueAtOnce = 1000;
 constexpr size_t kTrimsAtOnce = 1000;
 constexpr Duration kTrimLookInterval = milliseconds(500);
+// Between looks for segments to merge while nothing is sealed: only room on the disk can have come.
+constexpr Duration kTidyInterval = seconds(1);
 constexpr Duration kTrimInterval = seconds(5);
 constexpr uint64_t kQuietOps = 1000;         // per interval
 constexpr uint64_t kTrimsAfterSealing = 24;  // streams leave the memory one by one
@@ -43,8 +45,8 @@ SealingThread::~SealingThread() { stop(); }
 void SealingThread::start() {
   const auto state = parts_.catalog.state();
   if (state.ok()) sealed_through_ = state->sealed_through;
-  generation_begun_ = next_due_look_ = next_trim_look_ = retry_at_ = next_trim_ = tell_again_at_ =
-      parts_.clock.now();
+  generation_begun_ = next_due_look_ = next_trim_look_ = next_tidy_ = retry_at_ = next_trim_ =
+      tell_again_at_ = parts_.clock.now();
   thread_ = start_thread([this] { run(); });
 }
 
@@ -104,6 +106,7 @@ bool SealingThread::seal_next() {
   }
   failed_before_ = false;
   sealed_through_ = next;
+  next_tidy_ = began;
   log_event(LogLevel::kDebug, "sealed",
             {{"generation", next},
              {"streams", sealed->size()},
@@ -224,10 +227,14 @@ bool SealingThread::trim_streams() {
   return more;
 }
 
+// True if there may be more to do.
 bool SealingThread::tidy() {
+  const Instant now = parts_.clock.now();
+  if (now < next_tidy_) return false;
   const auto tidied = parts_.sealer.tidy({parts_.ballast.spare_bytes(), parts_.ballast.full()});
-  if (tidied.ok()) return *tidied;
-  report(tidied.error(), "cannot merge segments");
+  if (tidied.ok() && *tidied) return true;
+  next_tidy_ = now + kTidyInterval;
+  if (!tidied.ok()) report(tidied.error(), "cannot merge segments");
   return false;
 }
 
