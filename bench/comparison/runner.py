@@ -145,22 +145,27 @@ class Runner:
 
     @staticmethod
     def rest(running):
-        """Waits until the server has done what it put off, and has been idle for a while."""
+        """Waits until the server has done what it put off, and has been idle for a while. False:
+        it never is idle."""
         deadline = time.monotonic() + SEAL_TIMEOUT_S
-        while running.server.puts_off(running.port):
-            if time.monotonic() > deadline:
-                raise Failed("still has things to do")
-            time.sleep(0.2)
+        try:
+            while running.server.puts_off(running.port):
+                if time.monotonic() > deadline:
+                    raise Failed("still has things to do")
+                time.sleep(0.2)
+        except (OSError, http.client.HTTPException) as error:
+            raise Failed(f"does not say what it has to do: {error}") from error
         begun = idle_since = time.monotonic()
         before = cpu_seconds(running.pid())
         while time.monotonic() - idle_since < REST_S:
             if time.monotonic() - begun > REST_TIMEOUT_S:
-                return  # it never is
+                return False
             time.sleep(0.5)
             now = cpu_seconds(running.pid())
             if now - before > 0.02:
                 idle_since = time.monotonic()
             before = now
+        return True
 
     def disk_limit(self, seconds):
         done = subprocess.run([str(self.build / "ds-disk-limit"), str(self.scratch),
