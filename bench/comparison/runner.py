@@ -15,7 +15,7 @@ from .peers import Skipped
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
-REST_S = 2
+REST_S = 1
 REST_TIMEOUT_S = 15
 SEAL_TIMEOUT_S = 60
 
@@ -160,9 +160,9 @@ class Runner:
         while time.monotonic() - idle_since < REST_S:
             if time.monotonic() - begun > REST_TIMEOUT_S:
                 return False
-            time.sleep(0.5)
+            time.sleep(0.25)
             now = cpu_seconds(running.pid())
-            if now - before > 0.02:
+            if now - before > 0.01:
                 idle_since = time.monotonic()
             before = now
         return True

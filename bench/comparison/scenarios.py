@@ -205,14 +205,16 @@ class IdleReaders(Scenario):
     as ours and Rust wait between two heartbeats, so that each gets one."""
 
     columns = ("rss_per_reader_bytes", "cores", "rss")
-    warmup, seconds = 6, 15
+    warmup, seconds = 3, 15
+    sealing_seconds = 3  # in addition, so that `--seal-after` (peers.py) is over
 
     def run(self, runner, server, results):
         del results
         runner.clear()
         with runner.running(server) as running:
             seconds = self.seconds if server.heartbeats else None
-            return [figures(runner.load(running, self.arguments, seconds, self.warmup))]
+            warmup = self.warmup + (self.sealing_seconds if server.seals else 0)
+            return [figures(runner.load(running, self.arguments, seconds, warmup))]
 
 
 class FewWrites(Scenario):
@@ -327,7 +329,7 @@ SCENARIOS = [
     IdleReaders(10, "idle-15k", "15,000 idle SSE readers", "", "idle-sse -r 15000",
                 "ours rust nchan"),
     FewWrites(11, "readers-10k", "10,000 SSE readers, 1 append/s", "deliveries",
-              "sse-fanout -r 10000 --rate 1", "ours rust bare", seconds=5),
+              "sse-fanout -r 10000 --rate 1", "ours rust bare", seconds=4),
     Restart(12, "restart", "restart with 1,000,000 unsealed appends in 100,000 streams", "", "",
             "ours-unsealed rust"),
     Mixed(13, "mixed", "writers at 60 % of our capacity, 64 paced catch-up readers of 1 MiB "
