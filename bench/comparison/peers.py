@@ -87,7 +87,6 @@ class Server:
     base = "/v1/stream/bench"
     read_base = ""
     heartbeats = True  # to readers that have nothing to read
-    seals = False  # moves what was written, later
 
     def install(self):
         """Returns the binary; installs it if it is missing. Raises Skipped."""
@@ -126,7 +125,6 @@ class Server:
 
 class Ours(Server):
     name, key, variable = "this server", "ours", "DS_SERVER_BINARY"
-    seals = True
     EMPTY_LOG_BYTES = 64  # a generation's header: everything is sealed
 
     def __init__(self, build, *flags):

@@ -205,16 +205,14 @@ class IdleReaders(Scenario):
     as ours and Rust wait between two heartbeats, so that each gets one."""
 
     columns = ("rss_per_reader_bytes", "cores", "rss")
-    warmup, seconds = 3, 15
-    sealing_seconds = 3  # in addition, so that `--seal-after` (peers.py) is over
+    warmup, seconds = 6, 15  # `--seal-after` (peers.py) is over by then
 
     def run(self, runner, server, results):
         del results
         runner.clear()
         with runner.running(server) as running:
             seconds = self.seconds if server.heartbeats else None
-            warmup = self.warmup + (self.sealing_seconds if server.seals else 0)
-            return [figures(runner.load(running, self.arguments, seconds, warmup))]
+            return [figures(runner.load(running, self.arguments, seconds, self.warmup))]
 
 
 class FewWrites(Scenario):
