@@ -45,7 +45,7 @@ SealingThread::~SealingThread() { stop(); }
 void SealingThread::start() {
   const auto state = parts_.catalog.state();
   if (state.ok()) sealed_through_ = state->sealed_through;
-  generation_begun_ = next_due_look_ = next_trim_look_ = next_tidy_ = retry_at_ = next_trim_ =
+  generation_begun_ = next_due_look_ = next_trim_look_ = next_tidy_ = next_seal_ = next_trim_ =
       tell_again_at_ = parts_.clock.now();
   thread_ = start_thread([this] { run(); });
 }
@@ -73,21 +73,20 @@ void SealingThread::pause(Duration longest) {
 void SealingThread::run() {
   while (!stopping()) {
     const Instant now = parts_.clock.now();
-    if (now >= retry_at_ && seal_next()) continue;
+    if (now >= next_seal_ && seal_next()) continue;
     rotate_if_old();
     if (now >= next_due_look_) {
       next_due_look_ = now + kDueInterval;
       bring_due_streams();
     }
     if (trim_streams()) continue;
-    if (now >= retry_at_ && tidy()) continue;
+    if (now >= next_tidy_ && tidy()) continue;
     trim_memory();
     pause(kLongestPause);
   }
 }
 
 void SealingThread::report(const store::SealError& problem, const char* what) {
-  retry_at_ = parts_.clock.now() + kRetryPause;
   if (std::exchange(failed_before_, true)) return;
   log_event(LogLevel::kError, std::string(what) + "; trying again: " + problem.message);
 }
@@ -99,9 +98,9 @@ bool SealingThread::seal_next() {
   auto sealed = parts_.sealer.seal(next);
   if (!sealed.ok()) {
     report(sealed.error(), "cannot seal a generation of the op log");
-    if (sealed.error().kind == store::SealError::Kind::kNoSpace && !parts_.ballast.full()) {
-      if (parts_.ballast.make_room()) retry_at_ = parts_.clock.now();
-    }
+    const bool made_room = sealed.error().kind == store::SealError::Kind::kNoSpace &&
+                           !parts_.ballast.full() && parts_.ballast.make_room();
+    next_seal_ = parts_.clock.now() + (made_room ? Duration{} : kRetryPause);
     return false;
   }
   failed_before_ = false;
@@ -229,11 +228,9 @@ bool SealingThread::trim_streams() {
 
 // True if there may be more to do.
 bool SealingThread::tidy() {
-  const Instant now = parts_.clock.now();
-  if (now < next_tidy_) return false;
   const auto tidied = parts_.sealer.tidy({parts_.ballast.spare_bytes(), parts_.ballast.full()});
   if (tidied.ok() && *tidied) return true;
-  next_tidy_ = now + kTidyInterval;
+  next_tidy_ = parts_.clock.now() + kTidyInterval;
   if (!tidied.ok()) report(tidied.error(), "cannot merge segments");
   return false;
 }

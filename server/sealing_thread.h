@@ -73,8 +73,8 @@ class SealingThread {
   Instant tell_again_at_;
   Instant next_due_look_;
   Instant next_trim_look_;
+  Instant next_seal_;
   Instant next_tidy_;
-  Instant retry_at_;
   Instant next_trim_;
   uint64_t trims_left_ = 0;  // since something was sealed
   uint64_t ops_seen_ = 0;
