@@ -1,6 +1,8 @@
 #include "server/sealing_thread.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -31,6 +33,8 @@ constexpr Duration kTrimLookInterval = milliseconds(500);
 // Between looks for segments to merge while nothing is sealed: only room on the disk can have come.
 constexpr Duration kTidyInterval = seconds(1);
 constexpr Duration kTrimInterval = seconds(5);
+// A quarter of a core beside a loop that is busy: somebody waits for that, nobody for this.
+constexpr int kNice = 5;
 constexpr uint64_t kQuietOps = 1000;         // per interval
 constexpr uint64_t kTrimsAfterSealing = 24;  // streams leave the memory one by one
 
@@ -71,6 +75,8 @@ void SealingThread::pause(Duration longest) {
 }
 
 void SealingThread::run() {
+  // Of Linux alone that it is this thread's, not the process's. Without it all is done as well.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   while (!stopping()) {
     const Instant now = parts_.clock.now();
     if (now >= next_seal_ && seal_next()) continue;

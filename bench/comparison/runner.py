@@ -14,7 +14,7 @@ import time
 from .peers import Skipped
 
 START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 5  # then it is killed; Rust waits 30 s for a long-poll that has left
 REST_S = 1
 REST_TIMEOUT_S = 15
 SEAL_TIMEOUT_S = 60

@@ -14,6 +14,7 @@ import { kCalls, kDeeds, kPlaces, Shim, type Fault } from './shim.ts'
 
 const kSealing = ['--generation-size', '64KiB', '--seal-after', '100ms', '--evict-after', '0s']
 const kStreams = 8
+const kMergedTogether = 8 // store/sealer.h, merge_fan_in
 
 let dataDir: string
 let shim: Shim
@@ -147,6 +148,26 @@ test('segments and a catalog that cannot be written for three seconds', async ()
     expect(running.reduce((sum, writer) => sum + writer.answered, 0)).toBeGreaterThan(before)
     expect(running.map((writer) => writer.refused.size)).toEqual(running.map(() => 0))
     const sealed = await metric('ds_sealed_generations_total')
+    shim.heal()
+    await until(async () => (await metric('ds_sealed_generations_total')) > sealed, 'sealing')
+  })
+})
+
+test('segments are merged while a generation cannot be read, and so not sealed', async () => {
+  await withWriters(async () => {
+    const noSegment = { deed: kDeeds.fail, kinds: kCalls.create, places: kPlaces.segments }
+    shim.set(noSegment)
+    await until(() => server.stderr.includes('cannot seal'), 'a sealing that fails')
+    const before = await metric('ds_sealed_generations_total')
+    expect(before).toBeLessThan(kMergedTogether)
+    // As many segments as are merged into one, and none after them.
+    shim.set({ ...noSegment, from: kMergedTogether - before + 1 })
+    const sealed = kMergedTogether
+    await until(async () => (await metric('ds_sealed_generations_total')) === sealed, 'sealing')
+    expect(await metric('ds_segment_merges_total')).toBe(0)
+    shim.set({ deed: kDeeds.fail, kinds: kCalls.read, places: kPlaces.log })
+    await until(async () => (await metric('ds_segment_merges_total')) > 0, 'merging')
+    expect(await metric('ds_sealed_generations_total')).toBe(sealed)
     shim.heal()
     await until(async () => (await metric('ds_sealed_generations_total')) > sealed, 'sealing')
   })
