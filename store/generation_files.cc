@@ -25,35 +25,47 @@ IoStatus name_generation_file(ports::Directory& directory, uint32_t generation) 
   return renamed;
 }
 
-IoStatus make_zero_file(ports::File& file, uint64_t bytes) {
+IoStatus make_zero_file(ports::File& file, uint64_t bytes, const Enough& enough) {
   const IoStatus reserved = file.reserve(bytes);
   if (!reserved.ok()) return reserved;
-  return fill_with_zeros(file, 0, bytes);
+  const auto filled = fill_with_zeros(file, 0, bytes, enough);
+  if (!filled.ok()) return filled.error();
+  // Its end says how long it is, also where nothing can be reserved.
+  const uint64_t end = bytes - std::min(kFillStepBytes, bytes - *filled);
+  return fill_with_zeros(file, end, bytes);
 }
 
 }  // namespace
 
 IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to) {
+  const auto filled = fill_with_zeros(file, from, to, [](uint64_t) { return false; });
+  return filled.ok() ? IoStatus{} : IoStatus{filled.error()};
+}
+
+Result<uint64_t, IoError> fill_with_zeros(ports::File& file, uint64_t from, uint64_t to,
+                                          const Enough& enough) {
   const std::string zeros(std::min(kFillStepBytes, to - from), '\0');
   uint64_t unsynced = 0;
-  for (uint64_t at = from; at < to;) {
+  uint64_t at = from;
+  while (at < to && !enough(at - from)) {
     const std::string_view step(zeros.data(), std::min<uint64_t>(zeros.size(), to - at));
     const IoStatus written = file.write_at(at, {&step, 1});
-    if (!written.ok()) return written;
+    if (!written.ok()) return written.error();
     at += step.size();
     unsynced += step.size();
     if (unsynced >= kFillSyncBytes || at == to) {
       const IoStatus synced = file.sync();
-      if (!synced.ok()) return synced;
+      if (!synced.ok()) return synced.error();
       unsynced = 0;
     }
   }
-  return {};
+  return at - from;
 }
 
 Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Directory& directory,
                                                                      uint32_t generation,
-                                                                     uint64_t bytes) {
+                                                                     uint64_t bytes,
+                                                                     const Enough& enough) {
   auto opened = directory.open(kUnfinishedName, ports::Directory::Open::kCreateNew);
   if (!opened.ok() && opened.error() == IoError::kExists) {
     // Left behind by an attempt that failed.
@@ -64,7 +76,7 @@ Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Dire
   if (!opened.ok()) return opened.error();
   std::unique_ptr<ports::File> file = std::move(opened).value();
 
-  IoStatus status = make_zero_file(*file, bytes);
+  IoStatus status = make_zero_file(*file, bytes, enough);
   if (!status.ok()) {
     file.reset();
     (void)directory.remove(kUnfinishedName);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,10 +16,14 @@ namespace ds::store {
 inline constexpr const char* kUnfinishedName = "unfinished.tmp";
 inline constexpr const char* kLockName = "LOCK";
 
+// Asked between steps of filling a file, with the bytes that are filled: whether that is enough.
+using Enough = std::function<bool(uint64_t filled)>;
+
 // A file of zeros under the name of `generation`, replacing one that is there. When this returns,
-// zeros and name are durable. After a failure nothing is there, or the finished file.
+// zeros and name are durable. After a failure nothing is there, or the finished file. Zeros are
+// written so that later syncs find every block in use; those behind `enough` are only reserved.
 Result<std::unique_ptr<ports::File>, ports::IoError> create_generation_file(
-    ports::Directory& directory, uint32_t generation, uint64_t bytes);
+    ports::Directory& directory, uint32_t generation, uint64_t bytes, const Enough& enough);
 
 // The same from the file of a generation that nobody needs or has open any more, which is
 // kUnfinishedName by now: its blocks and the system's memory for it are there already. It keeps
@@ -28,7 +33,9 @@ ports::IoStatus reuse_generation_file(ports::Directory& directory, ports::File& 
                                       uint32_t generation);
 
 // Fills [from, to) with zeros and syncs in steps, so that commits to other files of the same disk
-// are not held up for long.
+// are not held up for long. Returns how far it came before it was `enough`.
+Result<uint64_t, ports::IoError> fill_with_zeros(ports::File& file, uint64_t from, uint64_t to,
+                                                 const Enough& enough);
 ports::IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to);
 
 // Hands out files by generation, to any thread. Old ones are opened when they are read; only so

@@ -24,6 +24,9 @@ namespace {
 
 // Every generation keeps room for the frame that close() writes.
 constexpr uint64_t kCloseBytes = frame_bytes(0);
+// So much of the next generation's file, 1 / this, is filled before the log may be found faster:
+// one large message is no pace.
+constexpr uint64_t kFilledAtLeast = 16;
 
 // Spreads a seed and a generation's number over 64 bits (the finalizer of splitmix64). Never 0.
 uint64_t make_salt(uint64_t seed, uint32_t generation) {
@@ -387,7 +390,10 @@ class GenerationLog final : public OpLog {
       next_reused_ = true;
     } else {
       drop_spare();
-      auto created = create_generation_file(directory_, current_generation_ + 1, bytes);
+      const uint64_t begun_at = position_.load(std::memory_order_relaxed);
+      auto created = create_generation_file(
+          directory_, current_generation_ + 1, bytes,
+          [&](uint64_t filled) { return outpaces(begun_at, filled, bytes); });
       if (!created.ok()) return created.error();
       next_file_ = std::move(created).value();
       next_reused_ = false;
@@ -395,6 +401,16 @@ class GenerationLog final : public OpLog {
     next_bytes_ = bytes;
     next_ready_ = true;
     return {};
+  }
+
+  // Whether the log has used more of what its generation had left at `begun_at` than has been
+  // filled of the next one's file since: it would wait for that. Needs next_mutex_.
+  bool outpaces(uint64_t begun_at, uint64_t filled, uint64_t bytes) const {
+    if (filled < bytes / kFilledAtLeast) return false;
+    const auto used = static_cast<double>(position_.load(std::memory_order_relaxed) - begun_at);
+    const auto left = static_cast<double>(current_file_bytes_.load(std::memory_order_relaxed)) -
+                      static_cast<double>(begun_at);
+    return used * static_cast<double>(bytes) > static_cast<double>(filled) * left;
   }
 
   // Keeps the file of a generation that is to be removed for the next one, as kUnfinishedName: its

@@ -101,8 +101,9 @@ class OpLog {
   // --- A helper thread, or nobody --------------------------------------------------------------
 
   // Creates, zero-fills and syncs the file of the next generation if there is none yet, so that
-  // append never waits for it. May be called from one other thread beside the committer's. Whoever
-  // calls it waits a while after a failure; append does without.
+  // append never waits for it: if it is faster, what is left is not filled. May be called from one
+  // other thread beside the committer's. Whoever calls it waits a while after a failure; append
+  // does without.
   virtual ports::IoStatus prepare_next_generation() = 0;
   // True when it is time: a part of the current generation is used and the next one is not there.
   // Any thread.
