@@ -55,9 +55,9 @@ class File {
                                                   uint64_t size) const = 0;
   virtual Result<uint64_t, IoError> size() const = 0;
   virtual IoStatus truncate(uint64_t size) = 0;
-  // Takes space for the first `size` bytes where the file system can, so that a full disk shows
-  // itself before anything is written. Says nothing about the contents.
-  virtual IoStatus reserve(uint64_t size) = 0;
+  // Takes space for the first `size` bytes, so that a full disk shows itself before anything is
+  // written. False where the file system cannot do that. Changes no contents.
+  virtual Result<bool, IoError> reserve(uint64_t size) = 0;
   // A hint: the file is written once, from its beginning to its end, and read later if at all. What
   // is written in whole multiples of kStreamedBlock, at such a position, goes past the system's
   // cache then, where that can be.

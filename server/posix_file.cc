@@ -152,13 +152,14 @@ class PosixFile final : public ports::File {
     return status_of(::ftruncate(fd_.get(), static_cast<off_t>(size)));
   }
 
-  IoStatus reserve(uint64_t size) override {
+  Result<bool, IoError> reserve(uint64_t size) override {
     int result;
     do {
       result = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(size));
     } while (result != 0 && errno == EINTR);
-    if (result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return {};
-    return status_of(result);
+    if (result == 0) return true;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+    return status_of(result).error();
   }
 
  private:

@@ -92,8 +92,8 @@ void SealingThread::run() {
   }
 }
 
-void SealingThread::report(const store::SealError& problem, const char* what) {
-  if (std::exchange(failed_before_, true)) return;
+void SealingThread::report(const store::SealError& problem, const char* what, bool* before) {
+  if (std::exchange(*before, true)) return;
   log_event(LogLevel::kError, std::string(what) + "; trying again: " + problem.message);
 }
 
@@ -103,13 +103,13 @@ bool SealingThread::seal_next() {
   const Instant began = parts_.clock.now();
   auto sealed = parts_.sealer.seal(next);
   if (!sealed.ok()) {
-    report(sealed.error(), "cannot seal a generation of the op log");
+    report(sealed.error(), "cannot seal a generation of the op log", &seal_failed_);
     const bool made_room = sealed.error().kind == store::SealError::Kind::kNoSpace &&
                            !parts_.ballast.full() && parts_.ballast.make_room();
     next_seal_ = parts_.clock.now() + (made_room ? Duration{} : kRetryPause);
     return false;
   }
-  failed_before_ = false;
+  seal_failed_ = false;
   sealed_through_ = next;
   next_tidy_ = began;
   log_event(LogLevel::kDebug, "sealed",
@@ -235,9 +235,13 @@ bool SealingThread::trim_streams() {
 // True if there may be more to do.
 bool SealingThread::tidy() {
   const auto tidied = parts_.sealer.tidy({parts_.ballast.spare_bytes(), parts_.ballast.full()});
+  if (tidied.ok()) tidy_failed_ = false;
   if (tidied.ok() && *tidied) return true;
   next_tidy_ = parts_.clock.now() + kTidyInterval;
-  if (!tidied.ok()) report(tidied.error(), "cannot merge segments");
+  if (tidied.ok()) return false;
+  // Each damaged segment comes once, and is told of whatever failed before.
+  if (tidied.error().kind == store::SealError::Kind::kCorrupt) tidy_failed_ = false;
+  report(tidied.error(), "cannot merge segments", &tidy_failed_);
   return false;
 }
 

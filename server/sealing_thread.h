@@ -58,7 +58,8 @@ class SealingThread {
   bool trim_streams();
   // Gives memory that was freed back to the system, when nothing much else is going on.
   void trim_memory();
-  void report(const store::SealError& problem, const char* what);
+  // The first of several in a row: `before` says whether there was one.
+  void report(const store::SealError& problem, const char* what, bool* before);
   // Waits until every engine has taken its part.
   bool tell_engines(uint32_t generation, const std::vector<store::SealedStream>& streams);
 
@@ -78,7 +79,8 @@ class SealingThread {
   Instant next_trim_;
   uint64_t trims_left_ = 0;  // since something was sealed
   uint64_t ops_seen_ = 0;
-  bool failed_before_ = false;
+  bool seal_failed_ = false;  // and was reported
+  bool tidy_failed_ = false;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -26,11 +26,13 @@ IoStatus name_generation_file(ports::Directory& directory, uint32_t generation) 
 }
 
 IoStatus make_zero_file(ports::File& file, uint64_t bytes, const Enough& enough) {
-  const IoStatus reserved = file.reserve(bytes);
-  if (!reserved.ok()) return reserved;
+  const auto reserved = file.reserve(bytes);
+  if (!reserved.ok()) return reserved.error();
+  // Where nothing can be reserved, writing it is what takes the space.
+  if (!*reserved) return fill_with_zeros(file, 0, bytes);
   const auto filled = fill_with_zeros(file, 0, bytes, enough);
   if (!filled.ok()) return filled.error();
-  // Its end says how long it is, also where nothing can be reserved.
+  // Its end says how long it is.
   const uint64_t end = bytes - std::min(kFillStepBytes, bytes - *filled);
   return fill_with_zeros(file, end, bytes);
 }

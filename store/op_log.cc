@@ -335,7 +335,9 @@ class GenerationLog final : public OpLog {
   // be made (no space, no descriptors) and kNoSpace leave the log as usable as before: the next
   // frame that needs a generation tries again. Other errors break it.
   IoStatus begin_generation(uint64_t first_sequence, uint64_t bytes) {
+    waits_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock(next_mutex_);
+    waits_.store(false, std::memory_order_relaxed);
     IoStatus status = make_next_file(kGenerationHeaderBytes + bytes + kCloseBytes);
     if (!status.ok()) return status;
     GenerationHeader header;
@@ -403,13 +405,15 @@ class GenerationLog final : public OpLog {
     return {};
   }
 
-  // Whether the log has used more of what its generation had left at `begun_at` than has been
-  // filled of the next one's file since: it would wait for that. Needs next_mutex_.
+  // Whether the log waits for the next one's file, or will: it has used more of what its generation
+  // had left at `begun_at` than has been filled of that since. Needs next_mutex_.
   bool outpaces(uint64_t begun_at, uint64_t filled, uint64_t bytes) const {
     if (filled < bytes / kFilledAtLeast) return false;
-    const auto used = static_cast<double>(position_.load(std::memory_order_relaxed) - begun_at);
-    const auto left = static_cast<double>(current_file_bytes_.load(std::memory_order_relaxed)) -
-                      static_cast<double>(begun_at);
+    if (waits_.load(std::memory_order_relaxed)) return true;
+    const auto begun = static_cast<double>(begun_at);
+    const double used = static_cast<double>(position_.load(std::memory_order_relaxed)) - begun;
+    const double left =
+        static_cast<double>(current_file_bytes_.load(std::memory_order_relaxed)) - begun;
     return used * static_cast<double>(bytes) > static_cast<double>(filled) * left;
   }
 
@@ -492,6 +496,7 @@ class GenerationLog final : public OpLog {
   std::atomic<uint64_t> earlier_bytes_{0};
   std::atomic<uint32_t> current_generation_{0};
   std::atomic<uint64_t> current_file_bytes_{0};
+  std::atomic<bool> waits_{false};  // for next_mutex_, to begin the next generation
   // Any thread.
   std::atomic<bool> saves_space_;
 

@@ -35,7 +35,7 @@ class FileWithBadBytes final : public ports::File {
   }
   Result<uint64_t, ports::IoError> size() const override { return uint64_t{content_.size()}; }
   ports::IoStatus truncate(uint64_t) override { return ports::IoError::kReadOnly; }
-  ports::IoStatus reserve(uint64_t) override { return {}; }
+  Result<bool, ports::IoError> reserve(uint64_t) override { return false; }
 
  private:
   std::string content_;

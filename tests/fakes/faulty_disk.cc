@@ -96,15 +96,16 @@ class FaultyFile final : public ports::File {
     disk_.truncate(*inode_, size);
     return {};
   }
-  IoStatus reserve(uint64_t size) override {
+  Result<bool, IoError> reserve(uint64_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     if (const auto failure = disk_.begin_call(life_)) return *failure;
+    if (!disk_.can_reserve_) return false;
     const uint64_t has = std::max<uint64_t>(inode_->reserved, inode_->cached.size());
     if (size > has && disk_.space_ && disk_.space_used() + size - has > *disk_.space_) {
       return IoError::kNoSpace;
     }
     inode_->reserved = std::max(inode_->reserved, size);
-    return {};
+    return true;
   }
 
  private:
@@ -269,6 +270,11 @@ void FaultyDisk::fail_next_sync(SyncFault fault) {
 void FaultyDisk::set_space(std::optional<uint64_t> bytes) {
   const std::lock_guard lock(mutex_);
   space_ = bytes;
+}
+
+void FaultyDisk::set_can_reserve(bool can) {
+  const std::lock_guard lock(mutex_);
+  can_reserve_ = can;
 }
 
 uint64_t FaultyDisk::used_space() const {

@@ -63,6 +63,8 @@ class FaultyDisk {
 
   // Room for all files together; nothing: unlimited.
   void set_space(std::optional<uint64_t> bytes);
+  // Whether File::reserve takes space; it does at first.
+  void set_can_reserve(bool can);
   uint64_t used_space() const;
   uint64_t free_space() const;  // UINT64_MAX: unlimited
 
@@ -110,6 +112,7 @@ class FaultyDisk {
   ports::IoError fail_with_ = ports::IoError::kFailed;
   std::optional<SyncFault> sync_fault_;
   std::optional<uint64_t> space_;
+  bool can_reserve_ = true;
   Names names_;          // as reads see them; paths from the root
   Names durable_names_;  // as they are on the medium
   std::vector<std::function<void(Names&)>> unsynced_changes_;

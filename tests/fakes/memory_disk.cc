@@ -47,7 +47,7 @@ class MemoryFile final : public ports::File {
     node_->content.resize(size);
     return {};
   }
-  IoStatus reserve(uint64_t) override { return {}; }
+  Result<bool, IoError> reserve(uint64_t) override { return false; }
 
  private:
   std::shared_ptr<MemoryDisk::Node> node_;
