@@ -171,6 +171,8 @@ class Mixed(Scenario):
     columns = ("kept", "p99", "p99_alone", "p50", "cores")
 
     def run(self, runner, server, results):
+        if "ours-kept" not in self.all_servers:
+            raise Failed("the rate is a share of what this server takes, and it was left out")
         rate = capacity(runner, {"ours": self.all_servers["ours-kept"]}, results_of_ours(results),
                         0.6)
         seconds = self.seconds or runner.seconds
