@@ -166,7 +166,7 @@ class DeliveryUnderLoad(Scenario):
 
 class Mixed(Scenario):
     """Writers at 60 % of our capacity, alone and then beside catch-up and live readers. Ours seals
-    once or twice in either window, so that neither is judged by a sealing that the other has not."""
+    once or twice in either window: neither is judged by a sealing that the other has not."""
 
     columns = ("kept", "p99", "p99_alone", "p50", "cores")
 
