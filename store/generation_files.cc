@@ -29,39 +29,29 @@ IoStatus make_zero_file(ports::File& file, uint64_t bytes, const Enough& enough)
   const auto reserved = file.reserve(bytes);
   if (!reserved.ok()) return reserved.error();
   // Where nothing can be reserved, writing it is what takes the space.
-  if (!*reserved) return fill_with_zeros(file, 0, bytes);
-  const auto filled = fill_with_zeros(file, 0, bytes, enough);
-  if (!filled.ok()) return filled.error();
-  // Its end says how long it is.
-  const uint64_t end = bytes - std::min(kFillStepBytes, bytes - *filled);
-  return fill_with_zeros(file, end, bytes);
+  return fill_with_zeros(file, 0, bytes, *reserved ? enough : nullptr);
 }
 
 }  // namespace
 
-IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to) {
-  const auto filled = fill_with_zeros(file, from, to, [](uint64_t) { return false; });
-  return filled.ok() ? IoStatus{} : IoStatus{filled.error()};
-}
-
-Result<uint64_t, IoError> fill_with_zeros(ports::File& file, uint64_t from, uint64_t to,
-                                          const Enough& enough) {
+IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to, const Enough& enough) {
   const std::string zeros(std::min(kFillStepBytes, to - from), '\0');
   uint64_t unsynced = 0;
-  uint64_t at = from;
-  while (at < to && !enough(at - from)) {
+  for (uint64_t at = from; at < to;) {
+    // The last step says how long the file is.
+    if (enough && enough(at - from)) at = std::max(at, to - zeros.size());
     const std::string_view step(zeros.data(), std::min<uint64_t>(zeros.size(), to - at));
     const IoStatus written = file.write_at(at, {&step, 1});
-    if (!written.ok()) return written.error();
+    if (!written.ok()) return written;
     at += step.size();
     unsynced += step.size();
     if (unsynced >= kFillSyncBytes || at == to) {
       const IoStatus synced = file.sync();
-      if (!synced.ok()) return synced.error();
+      if (!synced.ok()) return synced;
       unsynced = 0;
     }
   }
-  return at - from;
+  return {};
 }
 
 Result<std::unique_ptr<ports::File>, IoError> create_generation_file(ports::Directory& directory,

@@ -33,10 +33,9 @@ ports::IoStatus reuse_generation_file(ports::Directory& directory, ports::File& 
                                       uint32_t generation);
 
 // Fills [from, to) with zeros and syncs in steps, so that commits to other files of the same disk
-// are not held up for long. Returns how far it came before it was `enough`.
-Result<uint64_t, ports::IoError> fill_with_zeros(ports::File& file, uint64_t from, uint64_t to,
-                                                 const Enough& enough);
-ports::IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to);
+// are not held up for long. Once it is `enough`, only the last step is left.
+ports::IoStatus fill_with_zeros(ports::File& file, uint64_t from, uint64_t to,
+                                const Enough& enough = nullptr);
 
 // Hands out files by generation, to any thread. Old ones are opened when they are read; only so
 // many stay open.

@@ -158,7 +158,9 @@ test('segments are merged while a generation cannot be read, and so not sealed',
   const noMore = { kinds: kCalls.create, places: kPlaces.segments, from: kMergedTogether + 1 }
   shim.set({ deed: kDeeds.fail, ...noMore })
   await withWriters(async () => {
-    await until(() => shim.calls() > kMergedTogether, 'a segment that cannot be made')
+    // Neither failure hides the other.
+    await until(() => server.stderr.includes('cannot merge segments'), 'a merge that fails')
+    await until(() => server.stderr.includes('cannot seal'), 'a sealing that fails')
     expect(await metric('ds_segments')).toBe(kMergedTogether)
     expect(await metric('ds_segment_merges_total')).toBe(0)
     const sealed = await metric('ds_sealed_generations_total')
