@@ -54,6 +54,9 @@ class File {
   virtual Result<uint64_t, IoError> read_uncached(uint64_t position, char* to,
                                                   uint64_t size) const = 0;
   virtual Result<uint64_t, IoError> size() const = 0;
+  // The system's descriptor of the file, from which it can send what read_at() reads; -1: there is
+  // none. It is this object's.
+  virtual int descriptor() const { return -1; }
   virtual IoStatus truncate(uint64_t size) = 0;
   // Takes space for the first `size` bytes, so that a full disk shows itself before anything is
   // written. False where the file system cannot do that. Changes no contents.

@@ -365,6 +365,7 @@ void Loop::arm_timer() {
 
 void Loop::on_timer() {
   timer_due_ = kNever;
+  send_cache_.sweep();
   if (index_ == 0) {
     shared_.clock.resync();
     measure_catalog();

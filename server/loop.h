@@ -112,6 +112,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   InboxPool& inboxes() override { return inboxes_; }
   OutputPool& outputs() override { return outputs_; }
   AnswerMemory& answer_memory() override { return answer_memory_; }
+  SendCache& send_cache() override { return send_cache_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
   bool charge_body(uint64_t bytes) override;
@@ -203,6 +204,7 @@ class Loop final : public ConnectionHost, public ReadListener {
   InboxPool inboxes_;
   OutputPool outputs_;
   AnswerMemory answer_memory_{shared_.answer_memory};
+  SendCache send_cache_{shared_.config.send_cache_bytes / shared_.config.threads};
   ResponseWriter writer_;
   std::string path_scratch_;
   std::string origin_scratch_;

@@ -249,6 +249,7 @@ class Loop::MetricsGathering {
 
   void publish(Loop& loop) {
     loop.counters_.publish(loop.engine_->stats());
+    loop.counters_.send_cache_bytes.set(loop.send_cache_.bytes());
     if (missing_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     asked_.mailbox_.leave([this](Mail& mail) {
       mail.tasks.emplace_back([&asked = asked_, id = id_] { asked.answer_metrics(id); });

@@ -34,4 +34,9 @@ bool is_charged(const SharedBytes& bytes) {
   return std::get_deleter<ChargedRelease>(bytes) != nullptr;
 }
 
+const SharedBytes& uncharged(const SharedBytes& bytes) {
+  const auto* charged = std::get_deleter<ChargedRelease>(bytes);
+  return charged != nullptr ? charged->bytes : bytes;
+}
+
 }  // namespace ds::server

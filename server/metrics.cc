@@ -219,6 +219,9 @@ std::string render_metrics(const MetricsInput& input) {
                    sum(input, &LoopCounters::answered_bytes));
   families.counter("ds_sse_frames_total", "SSE frames handed to readers.",
                    sum(input, &LoopCounters::sse_frames));
+  families.gauge("ds_send_cache_bytes",
+                 "Memory of copies of large bodies, from which the system sends. Not in RSS.",
+                 sum(input, &LoopCounters::send_cache_bytes));
   families.gauge("ds_body_memory_bytes", "Memory of requests, until they are answered.",
                  input.body_memory_bytes);
   families.gauge("ds_answer_memory_bytes",

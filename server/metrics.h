@@ -43,6 +43,7 @@ struct LoopCounters {
   Counter answered_bytes;
   Counter sse_frames;     // handed to connections
   Counter loads_refused;  // for want of room in the queue of disk reads
+  Counter send_cache_bytes;
   // The engine's numbers, as of the last publish().
   Counter streams, parked_long_polls, sse_readers, pending_ops, cache_bytes, cache_hits,
       cache_misses, expired_streams, lagging_readers, finds, evictions, memory_bytes;

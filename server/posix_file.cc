@@ -119,6 +119,8 @@ class PosixFile final : public ports::File {
     return status_of(result);
   }
 
+  int descriptor() const override { return fd_.get(); }
+
   Result<uint64_t, IoError> read_at(uint64_t position, char* to, uint64_t size) const override {
     return read_fully(fd_.get(), position, to, size);
   }

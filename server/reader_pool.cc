@@ -1,9 +1,11 @@
 #include "server/reader_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "server/http/file_twin.h"
 #include "server/log.h"
 #include "server/thread.h"
 
@@ -16,6 +18,21 @@ namespace {
 
 // Lookups that a thread takes from the queue at once: they are short, and waking is not.
 constexpr size_t kFindsAtOnce = 32;
+
+// For how long the pages of a segment are taken for those that have just been checked. The system
+// keeps what was read last the longest.
+constexpr std::chrono::seconds kPagesTrusted{1};
+
+// Bytes that were read from `source` and checked.
+SharedBytes with_source(SharedBytes bytes, const store::SealedSource& source) {
+  if (source.file == nullptr || source.file->descriptor() < 0) return bytes;
+  auto twin = std::make_shared<FileTwin>();
+  twin->file = source.file;
+  twin->descriptor = source.file->descriptor();
+  twin->offset = source.offset;
+  twin->good_until = std::chrono::steady_clock::now() + kPagesTrusted;
+  return with_twin(std::move(bytes), std::move(twin));
+}
 
 }  // namespace
 
@@ -153,9 +170,11 @@ void ReaderPool::serve(ReadListener& listener, const engine::ReadSealed& read, M
   }
   charge = MemoryCharge(answer_memory_, guess);
   std::string problem;
-  auto chunk = store::read_sealed(*catalog, sources_.segments, read.read, &problem);
+  store::SealedSource source;
+  auto chunk = store::read_sealed(*catalog, sources_.segments, read.read, &problem, &source);
   if (chunk.ok()) {
     if (chunk->bytes != nullptr) {
+      chunk->bytes = with_source(std::move(chunk->bytes), source);
       charge.resize(chunk->bytes->size());
       chunk->bytes = charged(std::move(chunk->bytes), std::move(charge));
     }

@@ -45,6 +45,8 @@ class Reading {
     return std::move(chunk_);
   }
 
+  SealedSource source() const { return source_; }
+
  private:
   // One extent of a piece's owner and what reading it takes.
   struct Source {
@@ -204,8 +206,18 @@ class Reading {
       std::memmove(&bytes_[used_], &bytes_[used_ + (begin - blocks.front().begin)],
                    chunk_.end - begin);
     }
+    note_source(source, offset + (begin - blocks.front().begin));
     used_ += chunk_.end - begin;
     return std::nullopt;
+  }
+
+  // The next bytes are those at `offset` there.
+  void note_source(const Source& from, uint64_t offset) {
+    if (used_ == 0) {
+      source_ = {from.file, offset};
+    } else if (source_.file != from.file || source_.offset + used_ != offset) {
+      source_ = {};
+    }
   }
 
   Catalog& catalog_;
@@ -215,15 +227,20 @@ class Reading {
   SealedChunk chunk_;
   std::string bytes_;  // those of the chunk first, `used_` so far
   size_t used_ = 0;
-  Position boundary_;  // 0 until it is known
+  SealedSource source_;  // of all of them, if it is one
+  Position boundary_;    // 0 until it is known
   bool done_ = false;
 };
 
 }  // namespace
 
 Result<SealedChunk, SealedReadError> read_sealed(Catalog& catalog, SegmentFiles& files,
-                                                 const SealedRead& read, std::string* problem) {
-  return Reading(catalog, files, read, problem).run();
+                                                 const SealedRead& read, std::string* problem,
+                                                 SealedSource* source) {
+  Reading reading(catalog, files, read, problem);
+  auto chunk = reading.run();
+  if (chunk.ok() && source != nullptr) *source = reading.source();
+  return chunk;
 }
 
 }  // namespace ds::store

@@ -78,11 +78,19 @@ enum class SealedReadError : uint8_t {
   kCorrupt,  // what is stored there is missing or fails its checksum
 };
 
+// Where the bytes of a chunk lie back to back, if they all lie in one file.
+struct SealedSource {
+  std::shared_ptr<const ports::File> file;  // null: they do not
+  uint64_t offset = 0;
+};
+
 // One per thread: borrows a catalog connection of that thread's, and the shared files. A segment
-// that was merged away under its feet is looked up again. `problem`, if not null, is told what is
-// wrong with which file and where, for the log.
+// that was merged away under its feet is looked up again. `problem` and `source` may be null;
+// `problem` is told what is wrong with which file and where, for the log, `source` where the bytes
+// came from.
 Result<segment::SealedChunk, SealedReadError> read_sealed(Catalog& catalog, SegmentFiles& files,
                                                           const segment::SealedRead& read,
-                                                          std::string* problem);
+                                                          std::string* problem,
+                                                          SealedSource* source = nullptr);
 
 }  // namespace ds::store

@@ -26,6 +26,7 @@ struct SealedReaderTest : testing::Test {
       std::move(Catalog::open(temp.file("catalog.db"), Catalog::Mode::kReadWrite)).value();
   SegmentFiles files{*directory};
   std::string problem;
+  SealedSource source;  // of the last read
 
   // `count` messages of `bytes` each, from `begin` on. Message i holds the letter i mod 26 and was
   // written at i ms.
@@ -61,7 +62,7 @@ struct SealedReaderTest : testing::Test {
     what.max_chunk_bytes = max_chunk_bytes;
     what.boundary = Position{boundary};
     problem.clear();
-    return read_sealed(*catalog, files, what, &problem);
+    return read_sealed(*catalog, files, what, &problem, &source);
   }
   static SealedPiece piece(uint64_t from, uint64_t to, Incarnation owner = kStream) {
     return {owner, Position{from}, Position{to}};
@@ -125,6 +126,25 @@ TEST_F(SealedReaderTest, ExtentsAndBlocksJoinWithoutASeam) {
       ASSERT_EQ(*got->bytes, expected);
     }
   }
+}
+
+TEST_F(SealedReaderTest, TellsWhereAllBytesLieIfThatIsOneFile) {
+  add_segment(kStream, 0, 300, 1000);
+  add_segment(kStream, 300, 300, 1000);
+  int in_one_file = 0;
+  for (const uint64_t from : {0u, 1u, 64999u, 65000u, 250000u, 299000u, 300000u, 599999u}) {
+    const auto got = read({piece(from, 600000)}, 70000);
+    ASSERT_TRUE(got.ok()) << problem;
+    const bool both = got->begin < Position{300000} && got->end > Position{300000};
+    ASSERT_EQ(source.file == nullptr, both) << from;
+    if (both) continue;
+    ++in_one_file;
+    std::string there(got->bytes->size(), '\0');
+    const auto size = source.file->read_at(source.offset, there.data(), there.size());
+    ASSERT_TRUE(size.ok() && *size == there.size());
+    ASSERT_EQ(there, *got->bytes) << from;
+  }
+  EXPECT_EQ(in_one_file, 7);
 }
 
 TEST_F(SealedReaderTest, AForkCutsTheMessageThatItBeganIn) {

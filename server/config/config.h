@@ -47,6 +47,7 @@ struct Config {
   uint64_t body_bytes_max = 0;
   uint64_t body_memory_bytes = 0;
   uint64_t answer_memory_bytes = 0;
+  uint64_t send_cache_bytes = 0;        // 0: none
   uint64_t near_send_buffer_bytes = 0;  // 0: as the system has it
   uint64_t head_bytes_max = 0;
   uint64_t uri_bytes_max = 0;

@@ -165,6 +165,7 @@ class Connection {
   engine::RequestId id_of(const InFlight& request) const { return {id_base_ | request.serial}; }
   void answer(uint32_t serial, wire::Response&& response, std::string_view allow);
   void emit(InFlight& request, const wire::Response& response, std::string_view allow);
+  void append_body(const Slice& slice);
   void emit_ready_answers();
   void finish_request(const InFlight& request, uint16_t status, uint64_t body_bytes);
   void pop_front();

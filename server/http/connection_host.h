@@ -13,6 +13,7 @@
 #include "server/http/inbox.h"
 #include "server/http/output_queue.h"
 #include "server/http/response_writer.h"
+#include "server/http/send_cache.h"
 
 namespace ds::server {
 
@@ -53,6 +54,7 @@ class ConnectionHost {
   virtual InboxPool& inboxes() = 0;
   virtual OutputPool& outputs() = 0;
   virtual AnswerMemory& answer_memory() = 0;
+  virtual SendCache& send_cache() = 0;
   virtual ResponseWriter& writer() = 0;
   // The server is shutting down: no request after the ones in flight.
   virtual bool draining() const = 0;

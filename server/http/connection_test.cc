@@ -241,6 +241,27 @@ TEST_F(ConnectionTest, WhatAClientDoesNotTakeCountsAsAnswerMemory) {
   EXPECT_EQ(host->answer_budget_.used(), 0u);
 }
 
+TEST_F(ConnectionTest, ALargeBodyThatIsSentAgainIsSentFromACopy) {
+  open();
+  std::string large;
+  while (large.size() < 300000) large += std::to_string(large.size());
+  const SharedBytes body = share(std::move(large));
+  for (size_t i = 0; i < 3; ++i) {
+    send(get("a"));
+    wire::Response response;
+    response.status = 200;
+    // As JSON is framed, and less of it than there is.
+    response.body = {Slice::of_static("["), Slice(body, std::string_view(*body).substr(7, 290000)),
+                     Slice::of_static("]")};
+    connection->respond(serial(i), std::move(response));
+    turn();
+    std::string text;
+    for (std::string part; !(part = receive()).empty(); turn(EPOLLOUT)) text += part;
+    EXPECT_EQ(text.substr(text.find("\r\n\r\n") + 4), "[" + body->substr(7, 290000) + "]");
+    EXPECT_EQ(host->send_cache_.bytes() > 0, i > 0);
+  }
+}
+
 TEST_F(ConnectionTest, ReadsAreRefusedOnceAnswerMemoryIsUsedUpAndWritesAreNot) {
   open();
   host->answer_budget_.charge(uint64_t{256} << 20);

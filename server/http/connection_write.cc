@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "server/http/connection.h"
+#include "server/http/file_twin.h"
+#include "server/http/send_cache.h"
 
 namespace ds::server {
 
@@ -84,9 +86,19 @@ void Connection::emit(InFlight& request, const wire::Response& response, std::st
   const bool with_body = !request.head_only && response.error == wire::ErrorCode::kNone &&
                          response.status != 204 && response.status != 304;
   if (with_body) {
-    for (const Slice& slice : response.body) out_.append(slice);
+    for (const Slice& slice : response.body) append_body(slice);
   }
   finish_request(request, response.status, with_body ? response.body_bytes() : 0);
+}
+
+// Large ones are sent from a file if one has them: the system need not copy them then.
+void Connection::append_body(const Slice& slice) {
+  const bool most = slice.owner != nullptr && slice.bytes.size() >= SendCache::kBodyBytesMin &&
+                    slice.bytes.size() >= slice.owner->size() / 2;
+  if (!most) return out_.append(slice);
+  FileTwinPtr twin = twin_of(slice.owner);
+  if (twin == nullptr) twin = host_.send_cache().copy_of(slice.owner);
+  out_.append_twinned(slice, std::move(twin));
 }
 
 void Connection::finish_request(const InFlight& request, uint16_t status, uint64_t body_bytes) {

@@ -1,10 +1,12 @@
 #include "server/http/output_queue.h"
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "core/base/assert.h"
@@ -15,6 +17,9 @@ namespace {
 constexpr size_t kCopiedMax = 2048;  // below this a copy is cheaper than one more part of a write
 constexpr size_t kPartsMax = 64;
 constexpr size_t kTextBytesReserved = 2048;
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
 }  // namespace
 
 std::unique_ptr<OutputBuffer> OutputPool::take() {
@@ -74,6 +79,12 @@ void OutputQueue::append_shared(Slice slice) {
   queued.pieces.push_back({std::move(slice.owner), slice.bytes.data(), slice.bytes.size()});
 }
 
+void OutputQueue::append_twinned(Slice slice, FileTwinPtr twin) {
+  if (slice.bytes.empty()) return;
+  append_shared(std::move(slice));
+  buffer_->pieces.back().twin = std::move(twin);
+}
+
 OutputQueue::Sent OutputQueue::send_first(int socket, const Slice& slice) {
   DS_ASSERT(empty());
   const ssize_t sent =
@@ -86,36 +97,70 @@ OutputQueue::Sent OutputQueue::send_first(int socket, const Slice& slice) {
 
 OutputQueue::Sent OutputQueue::send(int socket) {
   while (!empty()) {
-    const OutputBuffer& queued = *buffer_;
-    iovec parts[kPartsMax];
-    size_t count = 0;
-    size_t offered = 0;
-    size_t text_at = queued.text_begin;
-    for (size_t i = queued.first; i < queued.pieces.size() && count < kPartsMax; ++i) {
-      const Piece& piece = queued.pieces[i];
-      const char* data = piece.data != nullptr ? piece.data : queued.text.data() + text_at;
-      if (piece.data == nullptr) text_at += piece.size;
-      parts[count++] = {const_cast<char*>(data), piece.size};
-      offered += piece.size;
+    const bool in_file = buffer_->pieces[buffer_->first].twin != nullptr;
+    const Sent sent = in_file ? send_from_file(socket) : send_from_memory(socket);
+    if (sent != Sent::kAll) return sent;
+  }
+  clear();
+  return Sent::kAll;
+}
+
+// Sends the pieces before the next one that a file has, or as many as go at once.
+OutputQueue::Sent OutputQueue::send_from_memory(int socket) {
+  const OutputBuffer& queued = *buffer_;
+  iovec parts[kPartsMax];
+  size_t count = 0;
+  size_t offered = 0;
+  size_t text_at = queued.text_begin;
+  int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  for (size_t i = queued.first; i < queued.pieces.size() && count < kPartsMax; ++i) {
+    const Piece& piece = queued.pieces[i];
+    if (piece.twin != nullptr) {
+      flags |= MSG_MORE;
+      break;
     }
-    ssize_t sent = 0;
+    const char* data = piece.data != nullptr ? piece.data : queued.text.data() + text_at;
+    if (piece.data == nullptr) text_at += piece.size;
+    parts[count++] = {const_cast<char*>(data), piece.size};
+    offered += piece.size;
+  }
+  ssize_t sent = 0;
+  do {
     if (count == 1) {
-      sent = ::send(socket, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = ::send(socket, parts[0].iov_base, parts[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = parts;
       message.msg_iovlen = count;
-      sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = ::sendmsg(socket, &message, flags);
     }
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? Sent::kBlocked
-                                                                         : Sent::kBroken;
-    }
-    consume(static_cast<size_t>(sent));
-    if (static_cast<size_t>(sent) < offered) return Sent::kBlocked;
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return would_block(errno) ? Sent::kBlocked : Sent::kBroken;
+  consume(static_cast<size_t>(sent));
+  return static_cast<size_t>(sent) < offered ? Sent::kBlocked : Sent::kAll;
+}
+
+// Sends of the first piece, which a file has; or finds that it is better sent from memory.
+OutputQueue::Sent OutputQueue::send_from_file(int socket) {
+  Piece& piece = buffer_->pieces[buffer_->first];
+  const FileTwin& twin = *piece.twin;
+  if (std::chrono::steady_clock::now() >= twin.good_until) {
+    piece.twin.reset();
+    return Sent::kAll;
   }
-  clear();
+  auto at =
+      static_cast<off_t>(twin.offset + static_cast<uint64_t>(piece.data - piece.owner->data()));
+  ssize_t sent = 0;
+  do {
+    sent = ::sendfile(socket, twin.descriptor, &at, piece.size);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && would_block(errno)) return Sent::kBlocked;
+  if (sent <= 0) {
+    // If it was the socket and not the file, sending from memory fails, too.
+    piece.twin.reset();
+    return Sent::kAll;
+  }
+  consume(static_cast<size_t>(sent));
   return Sent::kAll;
 }
 
@@ -154,6 +199,7 @@ void OutputQueue::finish(Piece& piece) {
   if (piece.held) memory_.drop(piece.owner);
   piece.held = false;
   piece.owner.reset();
+  piece.twin.reset();
 }
 
 void OutputQueue::hold() {

@@ -13,6 +13,7 @@
 
 #include "core/base/slice.h"
 #include "server/http/answer_memory.h"
+#include "server/http/file_twin.h"
 
 namespace ds::server {
 
@@ -24,6 +25,7 @@ struct OutputBuffer {
     const char* data;
     size_t size;
     bool held = false;
+    FileTwinPtr twin = nullptr;  // of all of `owner`; null: none that is of any use
   };
   uint64_t bytes = 0;  // that have not been sent
   std::string text;
@@ -72,6 +74,8 @@ class OutputQueue {
   // By reference, or copied if it is small.
   void append(const Slice& slice);
   void append_shared(Slice slice);
+  // The same, but the system may send it from a file that has all of slice.owner.
+  void append_twinned(Slice slice, FileTwinPtr twin);
 
   enum class [[nodiscard]] Sent : uint8_t{kAll, kBlocked, kBroken};
   // Writes what the socket takes.
@@ -88,6 +92,8 @@ class OutputQueue {
  private:
   using Piece = OutputBuffer::Piece;
   OutputBuffer& buffer();
+  Sent send_from_memory(int socket);
+  Sent send_from_file(int socket);
   void consume(size_t bytes);
   void finish(Piece& piece);
 

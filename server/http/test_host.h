@@ -39,6 +39,7 @@ class FakeHost : public ConnectionHost {
   InboxPool& inboxes() override { return inboxes_; }
   OutputPool& outputs() override { return outputs_; }
   AnswerMemory& answer_memory() override { return answer_memory_; }
+  SendCache& send_cache() override { return send_cache_; }
   ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return draining_; }
   bool charge_body(uint64_t bytes) override {
@@ -95,6 +96,7 @@ class FakeHost : public ConnectionHost {
   OutputPool outputs_;
   MemoryBudget answer_budget_{config_.answer_memory_bytes};
   AnswerMemory answer_memory_{answer_budget_};
+  SendCache send_cache_{config_.send_cache_bytes};
   ResponseWriter writer_;
   std::string path_, origin_;
   Instant now_{1767323045000000};
