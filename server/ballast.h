@@ -1,7 +1,7 @@
 // A file of the data directory that only takes space, so that a full disk is never quite full: when
 // something finds no room the ballast is given up, and from then on nothing is stored that can be
 // refused. What remains, deletions, closes, expiry, and the sealing that turns them into free
-// space, goes on in the room that it left (DESIGN §4, §10).
+// space, goes on in the room that it left.
 //
 // It is made again when there is room for it twice, so that the state does not flutter. While it is
 // not there the disk counts as full: after a restart as well, however much is free by then, as long

@@ -7,10 +7,16 @@ namespace ds::server {
 namespace {
 
 TEST(DescriptorLimit, ConnectionsLeaveSomeForFiles) {
-  EXPECT_EQ(descriptors_for_connections(1048576), 1048576u - 512);
+  EXPECT_EQ(descriptors_for_connections(1048576), 1048576u - 1024);
   EXPECT_EQ(descriptors_for_connections(1024), 768u);
   EXPECT_EQ(descriptors_for_connections(100), 75u);
   EXPECT_EQ(descriptors_for_connections(0), 1u);
+}
+
+TEST(DescriptorLimit, CopiesTakeFew) {
+  EXPECT_EQ(descriptors_for_copies(1048576), 512u);
+  EXPECT_EQ(descriptors_for_copies(1024), 64u);
+  EXPECT_EQ(descriptors_for_copies(0), 0u);
 }
 
 TEST(DescriptorLimit, ItIsRaisedAsFarAsTheSystemAllows) {

@@ -1,5 +1,6 @@
 // durable-streams serve | check | backup | segment inspect | version | help
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -86,9 +87,11 @@ int complain(const std::string& problem) {
   return kUsage;
 }
 
-// Descriptors that connections use up are missing for the log's files.
-void fit_connections(ds::server::Config& config) {
+// Descriptors that others use up are missing for the log's files.
+void fit_descriptors(ds::server::Config& config) {
   const uint64_t descriptors = ds::server::raise_descriptor_limit();
+  config.send_copies_max =
+      std::min(config.send_copies_max, ds::server::descriptors_for_copies(descriptors));
   const uint64_t most = ds::server::descriptors_for_connections(descriptors);
   if (config.connections_max <= most) return;
   ds::server::log_event(
@@ -139,7 +142,7 @@ int serve(const CLI::App& command, const Flags& flags, std::span<const char* con
     ds::server::log_event(ds::server::LogLevel::kWarn, "unknown option in the environment",
                           {{"name", name}});
   }
-  fit_connections(config);
+  fit_descriptors(config);
   ds::server::Server server(config);
   return server.run();
 }

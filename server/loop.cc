@@ -350,7 +350,8 @@ void Loop::bury_dead() {
 // One timer for everything: the engine's next deadline, or the next look at the connections'.
 void Loop::arm_timer() {
   Instant due = engine_->next_deadline();
-  if (open_ > 0 || draining_) due = std::min(due, now_ + kTick);
+  const bool ticks = open_ > 0 || draining_ || send_cache_.bytes() > 0;
+  if (ticks) due = std::min(due, now_ + kTick);
   if (index_ == 0) due = std::min(due, now_ + kResyncTick);
   // Firing early is harmless: the timer is moved forward only, and set anew when it fires.
   if (due >= timer_due_) return;
@@ -365,12 +366,12 @@ void Loop::arm_timer() {
 
 void Loop::on_timer() {
   timer_due_ = kNever;
-  send_cache_.sweep();
   if (index_ == 0) {
     shared_.clock.resync();
     measure_catalog();
   }
   begin_turn();
+  send_cache_.on_time(now_);
   if (engine_->next_deadline() <= now_) engine_->on_time(now_, actions_);
   // A request may have parked after the first round of goodbyes.
   if (draining_) engine_->end_live_readers(now_, actions_);

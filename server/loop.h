@@ -204,7 +204,8 @@ class Loop final : public ConnectionHost, public ReadListener {
   InboxPool inboxes_;
   OutputPool outputs_;
   AnswerMemory answer_memory_{shared_.answer_memory};
-  SendCache send_cache_{shared_.config.send_cache_bytes / shared_.config.threads};
+  SendCache send_cache_{shared_.config.send_cache_bytes / shared_.config.threads,
+                        shared_.config.send_copies_max / shared_.config.threads};
   ResponseWriter writer_;
   std::string path_scratch_;
   std::string origin_scratch_;

@@ -69,7 +69,7 @@ inline SharedBytes share_charged(std::string bytes, MemoryCharge charge) {
 }
 // Whether these bytes carry a charge, and need not be charged again.
 bool is_charged(const SharedBytes& bytes);
-// They without their charge; or they themselves.
+// The bytes that a charge was added to; or the same, if they carry none.
 const SharedBytes& uncharged(const SharedBytes& bytes);
 
 }  // namespace ds::server

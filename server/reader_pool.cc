@@ -19,18 +19,21 @@ namespace {
 // Lookups that a thread takes from the queue at once: they are short, and waking is not.
 constexpr size_t kFindsAtOnce = 32;
 
-// For how long the pages of a segment are taken for those that have just been checked. The system
-// keeps what was read last the longest.
-constexpr std::chrono::seconds kPagesTrusted{1};
+using SteadyTime = std::chrono::steady_clock::time_point;
 
-// Bytes that were read from `source` and checked.
-SharedBytes with_source(SharedBytes bytes, const store::SealedSource& source) {
-  if (source.file == nullptr || source.file->descriptor() < 0) return bytes;
+// For how long the pages of a segment are taken for those that were read and checked. The system
+// keeps what was read last the longest; nothing but little time keeps it from dropping it.
+constexpr std::chrono::milliseconds kPagesTrusted{100};
+
+// Bytes that were read from `source` since `begun`, and checked.
+SharedBytes with_source(SharedBytes bytes, const store::SealedSource& source, SteadyTime begun) {
+  const bool large = bytes->size() >= kTwinBytesMin;
+  if (!large || source.file == nullptr || source.file->descriptor() < 0) return bytes;
   auto twin = std::make_shared<FileTwin>();
   twin->file = source.file;
   twin->descriptor = source.file->descriptor();
   twin->offset = source.offset;
-  twin->good_until = std::chrono::steady_clock::now() + kPagesTrusted;
+  twin->good_until = begun + kPagesTrusted;
   return with_twin(std::move(bytes), std::move(twin));
 }
 
@@ -171,10 +174,11 @@ void ReaderPool::serve(ReadListener& listener, const engine::ReadSealed& read, M
   charge = MemoryCharge(answer_memory_, guess);
   std::string problem;
   store::SealedSource source;
+  const SteadyTime begun = std::chrono::steady_clock::now();
   auto chunk = store::read_sealed(*catalog, sources_.segments, read.read, &problem, &source);
   if (chunk.ok()) {
     if (chunk->bytes != nullptr) {
-      chunk->bytes = with_source(std::move(chunk->bytes), source);
+      chunk->bytes = with_source(std::move(chunk->bytes), source, begun);
       charge.resize(chunk->bytes->size());
       chunk->bytes = charged(std::move(chunk->bytes), std::move(charge));
     }

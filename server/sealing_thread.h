@@ -1,6 +1,6 @@
 // Gives the sealer its thread: seals generations that are full, or old; tells the engines; removes
 // the generations' files; merges segments; brings streams that may have expired to their engines'
-// notice (DESIGN §4).
+// notice.
 #pragma once
 
 #include <atomic>

@@ -105,6 +105,7 @@ Server::~Server() = default;
 
 int Server::run() {
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write past the limit on file sizes fails instead
   make_engines();
   std::string problem = open_store();
   if (problem.empty()) problem = listen();

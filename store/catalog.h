@@ -1,4 +1,4 @@
-// The catalog: what has been sealed, in SQLite (DESIGN §4). Streams by path and by identity with
+// The catalog: what has been sealed, in SQLite. Streams by path and by identity with
 // their snapshots, the segments and the extents in them, and through which generation the log is
 // sealed. Nothing on the append path touches it.
 //

@@ -1,5 +1,5 @@
 // Answers reads of sealed messages: finds the extents in the catalog, reads and checks the blocks
-// in the segments (DESIGN §4).
+// in the segments.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Sealing: rewrites whole generations of the op log, clustered by stream, into segments, and
-// records them in the catalog; merges segments; removes what nobody needs (DESIGN §4). A class
+// records them in the catalog; merges segments; removes what nobody needs. A class
 // without a thread: its host calls it from one thread, never an event loop.
 //
 // Sealing a generation is the recovery of that generation, by the same `apply`: the catalog's

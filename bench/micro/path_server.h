@@ -13,6 +13,7 @@
 #include "server/config/config.h"
 #include "server/http/connection.h"
 #include "server/http/connection_host.h"
+#include "server/http/send_cache.h"
 
 namespace ds::bench {
 
@@ -34,6 +35,7 @@ class PathServer final : public server::ConnectionHost {
   server::InboxPool& inboxes() override { return inboxes_; }
   server::OutputPool& outputs() override { return outputs_; }
   server::AnswerMemory& answer_memory() override { return answer_memory_; }
+  server::SendCache& send_cache() override { return send_cache_; }
   server::ResponseWriter& writer() override { return writer_; }
   bool draining() const override { return false; }
   bool charge_body(uint64_t) override { return true; }
@@ -72,6 +74,7 @@ class PathServer final : public server::ConnectionHost {
   server::OutputPool outputs_;
   server::MemoryBudget answer_budget_;
   server::AnswerMemory answer_memory_{answer_budget_};
+  server::SendCache send_cache_{config_.send_cache_bytes, config_.send_copies_max};
   server::ResponseWriter writer_;
   std::string path_scratch_;
   std::string origin_scratch_;

@@ -90,7 +90,7 @@ struct Find {
   Incarnation stream;
 };
 
-// A message to the engine that owns `to_path_hash` (perhaps this one): forks (DESIGN §5).
+// A message to the engine that owns `to_path_hash` (perhaps this one): forks.
 struct PeerMessage {
   uint64_t to_path_hash = 0;
   std::variant<stream::PinRequest, stream::PinReply, stream::Unpin> body;

@@ -1,4 +1,4 @@
-// Reads whose bytes are not all in memory (DESIGN §4, §5): a chunk is put together from sealed
+// Reads whose bytes are not all in memory: a chunk is put together from sealed
 // messages, the log and the cache, part by part, until it reaches its boundary or the tail.
 #include <utility>
 

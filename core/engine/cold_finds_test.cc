@@ -1,5 +1,5 @@
 // Looking streams up: who waits for it, in which order, and what an answer that comes late may not
-// do (DESIGN §4).
+// do.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,4 +1,4 @@
-// Forks of streams that are sealed, wholly or in part (DESIGN §5).
+// Forks of streams that are sealed, wholly or in part.
 #include <gtest/gtest.h>
 
 #include <string>

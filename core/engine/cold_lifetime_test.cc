@@ -1,5 +1,5 @@
 // Time and loss for streams that are not in memory: they expire, never early, and lost writes are
-// noticed (DESIGN §4, PROTOCOL-NOTES "Writes").
+// noticed.
 #include <gtest/gtest.h>
 
 #include <string>

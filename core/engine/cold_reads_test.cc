@@ -1,5 +1,5 @@
 // Reads that cross from segments to the log to what is live: the same answers wherever the bytes
-// are (DESIGN §5).
+// are.
 #include <gtest/gtest.h>
 
 #include <string>

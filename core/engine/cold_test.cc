@@ -1,4 +1,4 @@
-// Streams that leave the memory and come back (DESIGN §4): nobody can tell.
+// Streams that leave the memory and come back: nobody can tell.
 #include <gtest/gtest.h>
 
 #include <functional>

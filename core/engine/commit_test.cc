@@ -1,4 +1,4 @@
-// Commits and what waits for them (DESIGN §3).
+// Commits and what waits for them.
 #include <gtest/gtest.h>
 
 #include <string>

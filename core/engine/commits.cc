@@ -1,4 +1,4 @@
-// Batches and their end: from decided ops to committed state (DESIGN §3).
+// Batches and their end: from decided ops to committed state.
 #include <algorithm>
 #include <utility>
 

@@ -1,4 +1,4 @@
-// Many streams under one sequencer (DESIGN §3, §6). An engine takes events (a request, the end of a
+// Many streams under one sequencer. An engine takes events (a request, the end of a
 // commit, the passing of time) and returns actions. It does no I/O, reads no clock and has no
 // thread: one thread at a time may call it, and every call returns at once.
 //

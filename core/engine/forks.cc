@@ -1,4 +1,4 @@
-// Forks: two sequencers, a pin, and nothing that spans both (PROTOCOL §4.2, DESIGN §5).
+// Forks: two sequencers, a pin, and nothing that spans both (PROTOCOL §4.2).
 #include <algorithm>
 #include <utility>
 

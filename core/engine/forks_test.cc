@@ -1,4 +1,4 @@
-// Forks across engines (PROTOCOL §4.2, DESIGN §5).
+// Forks across engines (PROTOCOL §4.2).
 #include <gtest/gtest.h>
 
 #include <string>

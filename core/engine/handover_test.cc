@@ -1,5 +1,5 @@
 // From catch-up to live delivery without a gap or a repetition, whatever happens in which order
-// (DESIGN §6): appends, commits that come late or fail, sockets that fill up and drain, loads that
+//: appends, commits that come late or fail, sockets that fill up and drain, loads that
 // take their time, messages that cross each other.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Time and recovery: expiry, timers, replay (PROTOCOL §4, §5.1; DESIGN §3, §4).
+// Time and recovery: expiry, timers, replay (PROTOCOL §4, §5.1).
 #include <algorithm>
 #include <utility>
 

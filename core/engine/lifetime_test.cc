@@ -1,4 +1,4 @@
-// Sliding and absolute lifetimes (PROTOCOL §4, §5.1; PROTOCOL-NOTES "Writes").
+// Sliding and absolute lifetimes (PROTOCOL §4, §5.1).
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,4 +1,4 @@
-// Live readers: long-poll and SSE (PROTOCOL §5.7, §5.8, DESIGN §6).
+// Live readers: long-poll and SSE (PROTOCOL §5.7, §5.8).
 #include <algorithm>
 #include <utility>
 

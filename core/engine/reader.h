@@ -1,5 +1,5 @@
 // A live reader: a parked long-poll or an SSE response. It always has a position; live delivery is
-// an optimisation of catch-up (DESIGN §6).
+// an optimisation of catch-up.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
 // The tail cache: recently committed batches, so that live readers and readers near the tail never
-// touch a disk (DESIGN §4). Owned by one engine; the bytes are shared with whoever sends them.
+// touch a disk. Owned by one engine; the bytes are shared with whoever sends them.
 #pragma once
 
 #include <cstdint>

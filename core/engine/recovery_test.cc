@@ -1,4 +1,4 @@
-// What a restart makes of the log (DESIGN §3, §4).
+// What a restart makes of the log.
 #include <gtest/gtest.h>
 
 #include <string>

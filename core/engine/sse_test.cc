@@ -1,4 +1,4 @@
-// SSE readers (PROTOCOL §5.8, DESIGN §6).
+// SSE readers (PROTOCOL §5.8).
 #include <gtest/gtest.h>
 
 #include <string>

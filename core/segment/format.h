@@ -1,5 +1,5 @@
 // The byte format of segments: what a sealed generation's messages become, clustered by stream
-// (DESIGN §5, docs/segment-format.md). Immutable once written. Native and wasm alike; no I/O.
+// (docs/segment-format.md). Immutable once written. Native and wasm alike; no I/O.
 //
 // A segment holds *extents*, each one stream's messages of a range of positions:
 //   [raw data of all extents, back to back][message lists][heads, one per extent][trailer]

@@ -1,4 +1,4 @@
-// A read of sealed messages: what an engine asks its host for, and what comes back (DESIGN §5).
+// A read of sealed messages: what an engine asks its host for, and what comes back.
 #pragma once
 
 #include <cstdint>

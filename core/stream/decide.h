@@ -45,7 +45,8 @@ struct AppendDecision {
   WriteAnswer answer;  // of kAppend and kClose: once the op is durable
 };
 
-// Error precedence: PROTOCOL-NOTES "Writes". `accept_at` is only used for offsets in answers.
+// Of several reasons to refuse, the first in the order of docs/http-api.md is told. `accept_at` is
+// only used for offsets in answers.
 AppendDecision decide_append(const WriterView& view, const wire::AppendRequest& request);
 
 // Whether a PUT describes the stream that is there already (PROTOCOL §5.1, §4.2): 200 or 409.

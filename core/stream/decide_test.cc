@@ -13,7 +13,7 @@ using wire::AppendRequest;
 using wire::ErrorCode;
 using Kind = AppendDecision::Kind;
 
-// What may be wrong with an append, in the order in which it is told (PROTOCOL-NOTES "Writes").
+// What may be wrong with an append, in the order in which it is told.
 enum Problem : unsigned {
   kDuplicate,
   kFenced,

@@ -1,5 +1,4 @@
-// The messages between the engine of a fork and the engine of its source (PROTOCOL §4.2, DESIGN
-// §5).
+// The messages between the engine of a fork and the engine of its source (PROTOCOL §4.2).
 //
 // A fork is created in two idempotent steps: the source pins (child, position), then the child is
 // created. The deletion of the child releases the pin. A pin whose child never came to be is found

@@ -1,4 +1,4 @@
-// The lives of a stream's positions (DESIGN §5): which incarnation an offset at a position shows,
+// The lives of a stream's positions: which incarnation an offset at a position shows,
 // and what position an offset means.
 //
 // A stream begins with one life. A fork shows inherited positions with its source's lives and its

@@ -1,4 +1,4 @@
-// Ops: the facts that a log records and a state is made of (DESIGN §3). An op is decided once, made
+// Ops: the facts that a log records and a state is made of. An op is decided once, made
 // durable, and then applied, now and at every recovery, by the same function.
 #pragma once
 

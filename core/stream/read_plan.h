@@ -1,5 +1,5 @@
-// Reads as plans: which messages an answer holds and what it says about them (PROTOCOL §5.6, §10.1,
-// DESIGN §5). A plan names positions and index entries; the bytes are the host's to find.
+// Reads as plans: which messages an answer holds and what it says about them (PROTOCOL §5.6,
+// §10.1). A plan names positions and index entries; the bytes are the host's to find.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,7 @@
 
 namespace ds::wire {
 
-// How long caches may keep an answer (PROTOCOL §10.1, PROTOCOL-NOTES "Reads, live, caching").
+// How long caches may keep an answer (PROTOCOL §10.1).
 struct CachePolicy {
   enum class Kind : uint8_t {
     kNoStore,  // errors, HEAD, offset=now, long-poll without data

@@ -93,11 +93,12 @@ void Connection::emit(InFlight& request, const wire::Response& response, std::st
 
 // Large ones are sent from a file if one has them: the system need not copy them then.
 void Connection::append_body(const Slice& slice) {
-  const bool most = slice.owner != nullptr && slice.bytes.size() >= SendCache::kBodyBytesMin &&
-                    slice.bytes.size() >= slice.owner->size() / 2;
-  if (!most) return out_.append(slice);
+  const bool large = slice.owner != nullptr && slice.bytes.size() >= kTwinBytesMin;
+  if (!large) return out_.append(slice);
   FileTwinPtr twin = twin_of(slice.owner);
-  if (twin == nullptr) twin = host_.send_cache().copy_of(slice.owner);
+  // Copies are of whole bodies.
+  const bool most = slice.bytes.size() >= slice.owner->size() / 2;
+  if (twin == nullptr && most) twin = host_.send_cache().copy_of(slice.owner, host_.now());
   out_.append_twinned(slice, std::move(twin));
 }
 

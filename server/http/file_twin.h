@@ -10,9 +10,14 @@
 
 namespace ds::server {
 
+// Smaller bodies are not worth a twin.
+constexpr uint64_t kTwinBytesMin = 64 << 10;
+
 // Never changes once shared. Any thread.
 struct FileTwin {
-  std::shared_ptr<const void> file;  // keeps `descriptor` open and its contents as they are
+  // What has `descriptor` open and keeps the contents as they are. Once that lets go of it, the
+  // bytes are sent from memory: a client that is slow holds no file.
+  std::weak_ptr<const void> file;
   int descriptor = -1;
   uint64_t offset = 0;  // in the file, of the first byte
   // Until then the file's pages are taken for what was checked in memory; after that the system may

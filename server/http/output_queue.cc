@@ -144,7 +144,8 @@ OutputQueue::Sent OutputQueue::send_from_memory(int socket) {
 OutputQueue::Sent OutputQueue::send_from_file(int socket) {
   Piece& piece = buffer_->pieces[buffer_->first];
   const FileTwin& twin = *piece.twin;
-  if (std::chrono::steady_clock::now() >= twin.good_until) {
+  const auto file = twin.file.lock();
+  if (file == nullptr || std::chrono::steady_clock::now() >= twin.good_until) {
     piece.twin.reset();
     return Sent::kAll;
   }

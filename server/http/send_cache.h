@@ -1,8 +1,10 @@
-// Copies of large bodies that are sent again and again from memory, in a file without a disk
+// Copies of large bodies that are sent again and again from memory, each in a file without a disk
 // (memfd): the system sends its pages as they are, where it would copy those of the heap for each
-// client. A copy is made when a body is sent the second time, and kept for as long as the body.
+// client. A copy is made when a body is sent the second time, and kept for as long as the body or
+// until a body that is sent more often needs its room.
 //
-// A place in the file is used once: what is on its way to a client still refers to its pages.
+// A file is written once and given back by closing it: what is on its way to a client still refers
+// to its pages, which keep what they hold unless they are written again or cut off.
 //
 // One per event loop, on its thread.
 #pragma once
@@ -11,65 +13,72 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "core/base/slice.h"
+#include "core/base/types.h"
 #include "server/http/file_twin.h"
 
 namespace ds::server {
 
 class SendCache {
  public:
-  // Smaller ones are not worth it; larger ones would hold up the loop while they are copied.
-  static constexpr uint64_t kBodyBytesMin = 64 << 10;
+  // Larger bodies would hold up the loop while they are copied.
   static constexpr uint64_t kBodyBytesMax = 4 << 20;
   // Bodies that are known, with a copy or without.
   static constexpr size_t kBodiesMax = 1024;
+  // A body that was not sent for as long gives way to others.
+  static constexpr Duration kIdle = seconds(1);
+  // How often it is looked what has ended, and for room after there was none.
+  static constexpr Duration kSweep = milliseconds(250);
+  // For how long nothing is copied after the system had no file or no memory for it.
+  static constexpr Duration kRetry = seconds(10);
 
-  // Copies take at most `budget_bytes` together; none are made if it is 0.
-  explicit SendCache(uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+  // Copies take at most `budget_bytes` and `files_max` descriptors together; none are made if one
+  // of them is 0.
+  SendCache(uint64_t budget_bytes, uint64_t files_max)
+      : budget_bytes_(budget_bytes), files_max_(files_max) {}
   SendCache(const SendCache&) = delete;
   SendCache& operator=(const SendCache&) = delete;
 
   // `body` is about to be sent, most of it. Returns its copy, or null: it is the first time, there
-  // is no room, or the system has no such file.
-  FileTwinPtr copy_of(const SharedBytes& body);
+  // is no room, or the system could not make one.
+  FileTwinPtr copy_of(const SharedBytes& body, Instant now);
 
-  // Lets go of the copies of bodies that nobody has any more.
-  void sweep();
+  // Lets go of the copies of bodies that nobody has any more. To be called again and again while
+  // there are any.
+  void on_time(Instant now);
 
   // Memory of all copies.
-  uint64_t bytes() const { return memory_ == nullptr ? 0 : memory_->bytes; }
+  uint64_t bytes() const { return bytes_; }
 
  private:
-  struct Memory {
-    explicit Memory(int file) : descriptor(file) {}
-    ~Memory();
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
+  struct File {
     int descriptor;
-    uint64_t end = 0;    // of what has been used
-    uint64_t bytes = 0;  // of copies that are there
-  };
-  // One body's place; its pages are given back when it ends.
-  struct Place {
-    std::shared_ptr<Memory> memory;
-    uint64_t offset;
-    uint64_t size;  // whole pages
-    Place(std::shared_ptr<Memory> in, uint64_t at, uint64_t bytes);
-    ~Place();
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
+    explicit File(int opened) : descriptor(opened) {}
+    ~File();
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
   };
   struct Entry {
     std::weak_ptr<const std::string> body;
+    Instant sent;                      // last
+    std::shared_ptr<const File> file;  // null: there is no copy
+    uint64_t bytes = 0;                // that the file takes
     FileTwinPtr copy;
+    Entry(std::weak_ptr<const std::string> of, Instant now) : body(std::move(of)), sent(now) {}
   };
 
-  FileTwinPtr copy(const std::string& body);
+  void copy(Entry& entry, const std::string& body, Instant now);
+  bool find_room(uint64_t bytes, Instant now);
+  void drop_copy(Entry& entry);
 
   const uint64_t budget_bytes_;
-  bool failed_ = false;  // the system has no such file
-  std::shared_ptr<Memory> memory_;
+  const uint64_t files_max_;
+  uint64_t bytes_ = 0;
+  uint64_t files_ = 0;
+  Instant next_copy_;  // none before
+  Instant next_sweep_;
   std::unordered_map<const std::string*, Entry> bodies_;
 };
 

@@ -96,7 +96,7 @@ class FakeHost : public ConnectionHost {
   OutputPool outputs_;
   MemoryBudget answer_budget_{config_.answer_memory_bytes};
   AnswerMemory answer_memory_{answer_budget_};
-  SendCache send_cache_{config_.send_cache_bytes};
+  SendCache send_cache_{config_.send_cache_bytes, config_.send_copies_max};
   ResponseWriter writer_;
   std::string path_, origin_;
   Instant now_{1767323045000000};

@@ -1,4 +1,4 @@
-// What stream objects say to each other (DESIGN §5): the pin protocol of forks, and reads of what a
+// What stream objects say to each other: the pin protocol of forks, and reads of what a
 // fork shares with its source. One message asks, one answers. Bytes within one deployment; a
 // message that cannot be read is answered with kFailed and tried again later.
 #pragma once
