@@ -20,9 +20,6 @@ class Figures:
         values = [s[figure] for s in samples if figure in s]
         return statistics.median(values) if values else None
 
-    def failed(self, scenario, server):
-        return any("failed" in s for s in self.results.get(scenario, {}).get(server, []))
-
     def ratio(self, scenario, figure, server, other="ours"):
         """Ours to another's, or another scenario's of ours."""
         ours = self.of(scenario, other, figure)

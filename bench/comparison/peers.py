@@ -346,7 +346,6 @@ class Nginx(Server):
     version, settings = "nginx 1.22", "1 worker, `sendfile on`, no access log"
     plain = True
     base = "/bench"
-    module = ""
 
     def install(self):
         return apt_install("nginx") / "usr" / "sbin" / "nginx"

@@ -69,7 +69,7 @@ def scenario_lines(scenario, stored, names):
             continue
         failed = next((s["failed"] for s in samples if "failed" in s), None)
         if failed and not any(first in s for s in samples):
-            reason = failed.replace("|", "/")[:160]
+            reason = failed.replace("|", "/")[-160:]  # its end says most
             lines.append(f"| {names[key]} | did not get through: {reason} |"
                          + " |" * len(head))
             continue
@@ -115,8 +115,16 @@ def filesystem_of(path):
     return "unknown"
 
 
-def report(scenarios, store, servers, scratch):
-    """`store`: {"results": .., "limits": .., "runs": .., "skipped": ..}."""
+def machine(scratch):
+    """Lines that describe this one, whose data directories are below `scratch`."""
+    return [
+        f"- {os.cpu_count()} × {cpu_model()}; the generator runs beside the server",
+        f"- {platform.system()} {platform.release()}; data directories: {filesystem_of(scratch)}",
+    ]
+
+
+def report(scenarios, store, servers):
+    """`store`: {"results": .., "limits": .., "runs": .., "skipped": .., "machine": ..}."""
     results = store["results"]
     figures = Figures(results, store["limits"])
     names = {key: server.name for key, server in servers.items()}
@@ -136,8 +144,7 @@ def report(scenarios, store, servers, scratch):
         lines += limit_lines(store["limits"])
     lines += [
         "## The machine and the servers", "",
-        f"- {os.cpu_count()} × {cpu_model()}; the generator runs beside the server",
-        f"- {platform.system()} {platform.release()}; data directories: {filesystem_of(scratch)}",
+        *store["machine"],
     ]
     for key, server in servers.items():
         if key in store["skipped"]:

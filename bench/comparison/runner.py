@@ -55,8 +55,8 @@ def cpu_seconds(pid):
 class Running:
     """A started server."""
 
-    def __init__(self, server, process, port, data):
-        self.server, self.process, self.port, self.data = server, process, port, data
+    def __init__(self, server, process, port):
+        self.server, self.process, self.port = server, process, port
 
     def pid(self):
         """The process that serves: a worker, where there is a master."""
@@ -74,6 +74,7 @@ class Runner:
         self.build, self.scratch = build, scratch
         self.seconds, self.warmup = seconds, warmup
         self.binaries = {}
+        self.capacities = {}  # appends per second, by server, that no scenario has measured
 
     @property
     def data(self):
@@ -97,7 +98,7 @@ class Runner:
         with open(log_path, "w", encoding="utf-8") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log,
                                        env={**os.environ, **server.environment(self.data)})
-        running = Running(server, process, port, self.data)
+        running = Running(server, process, port)
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
             while wait and not listens(port):
@@ -162,7 +163,7 @@ class Runner:
                 return False
             time.sleep(0.25)
             now = cpu_seconds(running.pid())
-            if now - before > 0.01:
+            if now - before > 0.015:  # more than a tick of the clock that it is counted in
                 idle_since = time.monotonic()
             before = now
         return True

@@ -128,20 +128,18 @@ class AppendMost(AppendSettled):
         return [{**found, "streams": count}]
 
 
-def capacity(runner, servers, results, share):
-    """That share of the slowest server's appends per second, one stream."""
-    rates = []
-    for key in ("ours", "rust"):
-        samples = [s["rate"] for s in results.get("append-1", {}).get(key, []) if "rate" in s]
-        if not samples and key in servers:
-            runner.clear()
-            with runner.running(servers[key]) as running:
-                load = runner.load(running, "append --streams 1 -c 64", 2, 0.5)
-                samples = [load["per_second"]]
-                results.setdefault("append-1", {}).setdefault(key, []).append(figures(load))
-        if samples:
-            rates.append(sorted(samples)[len(samples) // 2])
-    return int(min(rates) * share)
+def capacity(runner, key, server, results):
+    """A server's appends per second to one stream: as `append-1` has them, or measured here, once.
+    None: neither can be had."""
+    samples = [s["rate"] for s in results.get("append-1", {}).get(key, []) if "rate" in s]
+    if samples:
+        return sorted(samples)[len(samples) // 2]
+    if key not in runner.capacities and server is not None:
+        runner.clear()
+        with runner.running(server) as running:
+            load = runner.load(running, "append --streams 1 -c 64", 2, 0.5)
+        runner.capacities[key] = load["per_second"]
+    return runner.capacities.get(key)
 
 
 class DeliveryUnderLoad(Scenario):
@@ -150,7 +148,9 @@ class DeliveryUnderLoad(Scenario):
     share = 0.5
 
     def run(self, runner, server, results):
-        rate = capacity(runner, self.all_servers, results, self.share)
+        capacities = [capacity(runner, key, self.all_servers.get(key), results)
+                      for key in ("ours", "rust")]
+        rate = int(min(c for c in capacities if c is not None) * self.share)
         runner.clear()
         with runner.running(server) as running:
             writers = runner.start_load(
@@ -173,14 +173,14 @@ class Mixed(Scenario):
     def run(self, runner, server, results):
         if "ours-kept" not in self.all_servers:
             raise Failed("the rate is a share of what this server takes, and it was left out")
-        rate = capacity(runner, {"ours": self.all_servers["ours-kept"]}, results_of_ours(results),
-                        0.6)
+        rate = int(capacity(runner, "ours", self.all_servers["ours-kept"], results) * 0.6)
         seconds = self.seconds or runner.seconds
         write = f"append --streams 100 -c 128 --rate {rate}"
         runner.clear()
         with runner.running(server) as running:
             runner.load(running, "read --streams 64 --stream-bytes 1048576 --body-bytes 65536 "
                         "-c 16 --run again", 0.01, 0)
+            runner.rest(running)  # or what was written to be read is sealed beside the first writers
             alone = figures(runner.load(running, write + " --run alone", seconds))
             readers = runner.start_load(
                 running, "read --streams 64 --stream-bytes 1048576 -c 64 --rate 200 --run again "
@@ -189,19 +189,12 @@ class Mixed(Scenario):
                                      seconds + 1, 0.3, "live")
             time.sleep(0.5)
             found = figures(runner.load(running, write + " --run beside", seconds))
-            paced = runner.finish_load(readers)
-            lived = runner.finish_load(live)
+            runner.finish_load(readers)
+            runner.finish_load(live)
         found["offered"] = rate
         found["kept"] = found["rate"] / rate
         found["p99_alone"] = alone["p99"]
-        found["kept_alone"] = alone["rate"] / rate
-        found["reads"] = paced["per_second"]
-        found["delivery_p99"] = lived["latency_us"]["p99"]
         return [found]
-
-
-def results_of_ours(results):
-    return {"append-1": {"ours": results.get("append-1", {}).get("ours", [])}}
 
 
 class IdleReaders(Scenario):

@@ -1,6 +1,6 @@
-// ds#220, #222, #227, #376 and a crate of the same name: close and its producer are two writes, so
-// that the retry of a close is refused; an append-and-close lets a second writer in between; live
-// readers are not told of the end.
+// durable-streams/durable-streams#220, #222, #227, #376 and a crate of the same name: close and its
+// producer are two writes, so that the retry of a close is refused; an append-and-close lets a
+// second writer in between; live readers are not told of the end.
 import { expect, test } from 'vitest'
 import { freshName, useServer, within } from '../lib/fixture.ts'
 import { close, get, head, kText, nextOffset, post, producer, put, SseReader } from '../lib/http.ts'

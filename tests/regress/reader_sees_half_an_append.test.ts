@@ -1,6 +1,7 @@
-// Caddy's readers run to the end of the file instead of the committed offset: beside a writer of
-// 1 MB bodies some reads end in "unexpected EOF". ds#340: after a race of appends, an offset in a
-// header did not match the body, and clients looped on INVALID_OFFSET for ever.
+// Caddy's readers run to the end of the file instead of the committed offset: beside a writer of 1
+// MB bodies some reads end in "unexpected EOF". durable-streams/durable-streams#340: after a race
+// of appends, an offset in a header did not match the body, and clients looped on INVALID_OFFSET
+// for ever.
 import { expect, test } from 'vitest'
 import { freshName, useServer } from '../lib/fixture.ts'
 import { get, kText, nextOffset, post, positionOf, put } from '../lib/http.ts'

@@ -1,5 +1,6 @@
-// ds#376: behind a conformance suite that silently skipped half of itself, a fork refused for its
-// content type was a 500 that kept its reference, so that the source could never be deleted again.
+// durable-streams/durable-streams#376: behind a conformance suite that silently skipped half of
+// itself, a fork refused for its content type was a 500 that kept its reference, so that the source
+// could never be deleted again.
 import { describe, expect, test } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshName, useServer } from '../lib/fixture.ts'
