@@ -15,7 +15,7 @@ namespace ds::ports {
 
 // Why an operation on a file did not succeed.
 enum class [[nodiscard]] IoError : uint8_t{
-    kNoSpace,  // ENOSPC, EDQUOT, EFBIG
+    kNoSpace,  // ENOSPC, EDQUOT
     kNotFound, kExists,
     kLocked,    // another process holds the directory
     kReadOnly,  // EROFS, EACCES, EPERM

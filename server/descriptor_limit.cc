@@ -8,7 +8,7 @@ namespace ds::server {
 
 namespace {
 constexpr uint64_t kForCopies = 512;
-constexpr uint64_t kForFiles = kForCopies + 512;  // the store keeps some 300 open at most
+constexpr uint64_t kForFiles = 512;  // the store keeps some 300 open at most
 }  // namespace
 
 uint64_t raise_descriptor_limit() {
@@ -21,7 +21,8 @@ uint64_t raise_descriptor_limit() {
 }
 
 uint64_t descriptors_for_connections(uint64_t descriptors) {
-  const uint64_t reserved = std::min(kForFiles, descriptors / 4);
+  const uint64_t reserved =
+      std::min(kForFiles, descriptors / 4) + descriptors_for_copies(descriptors);
   return std::max<uint64_t>(1, descriptors - reserved);
 }
 

@@ -9,8 +9,8 @@ namespace ds::server {
 // Raises the limit on open descriptors as far as the system allows and returns it.
 uint64_t raise_descriptor_limit();
 
-// How many of `descriptors` connections may use: all but 1024 for files, or a quarter if there are
-// few. At least 1.
+// How many of `descriptors` connections may use: all but those for copies and 512 for other files,
+// or a quarter if there are few. At least 1.
 uint64_t descriptors_for_connections(uint64_t descriptors);
 
 // How many of `descriptors` may be copies in send caches (server/http/send_cache.h): 512, or a

@@ -8,8 +8,8 @@ namespace {
 
 TEST(DescriptorLimit, ConnectionsLeaveSomeForFiles) {
   EXPECT_EQ(descriptors_for_connections(1048576), 1048576u - 1024);
-  EXPECT_EQ(descriptors_for_connections(1024), 768u);
-  EXPECT_EQ(descriptors_for_connections(100), 75u);
+  EXPECT_EQ(descriptors_for_connections(1024), 704u);
+  EXPECT_EQ(descriptors_for_connections(100), 69u);
   EXPECT_EQ(descriptors_for_connections(0), 1u);
 }
 

@@ -23,7 +23,6 @@ IoError from_errno(int error) {
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:  // RLIMIT_FSIZE
       return IoError::kNoSpace;
     case ENOENT:
       return IoError::kNotFound;

@@ -2,12 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -62,22 +60,6 @@ class PosixFileTest : public testing::Test {
   ScratchDirectory scratch_;
   std::unique_ptr<Directory> directory_;
 };
-
-TEST_F(PosixFileTest, TheLimitOnFileSizesIsWantOfSpace) {
-  const auto file = create("file");
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);  // as in the server
-  rlimit small = before;
-  small.rlim_cur = 1000;
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string_view parts[] = {"more"};
-  const auto status = file->write_at(1000, parts);
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-  std::signal(SIGXFSZ, handler);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error(), IoError::kNoSpace);
-}
 
 TEST_F(PosixFileTest, WritesPartsBackToBackAndReadsThemBack) {
   const auto file = create("a");

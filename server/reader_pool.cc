@@ -21,8 +21,8 @@ constexpr size_t kFindsAtOnce = 32;
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// For how long the pages of a segment are taken for those that were read and checked. The system
-// keeps what was read last the longest; nothing but little time keeps it from dropping it.
+// For how long the pages of a segment are taken for those that were read and checked. Nothing keeps
+// the system from dropping them but that it is too short a time for it.
 constexpr std::chrono::milliseconds kPagesTrusted{100};
 
 // Bytes that were read from `source` since `begun`, and checked.

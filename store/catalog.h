@@ -1,6 +1,6 @@
-// The catalog: what has been sealed, in SQLite. Streams by path and by identity with
-// their snapshots, the segments and the extents in them, and through which generation the log is
-// sealed. Nothing on the append path touches it.
+// The catalog: what has been sealed, in SQLite. Streams by path and by identity with their
+// snapshots, the segments and the extents in them, and through which generation the log is sealed.
+// Nothing on the append path touches it.
 //
 // One writer and any number of readers, each a connection of its own used by one thread at a time.
 // A commit is one transaction and durable when it returns. The format carries a version; a catalog

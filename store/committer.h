@@ -1,6 +1,6 @@
 // Group commit: whatever has queued up, from all engines, while the last sync ran becomes the next
-// frame. A class without a thread: its host calls run_once() from one thread, the
-// committer's; others may commit in its place with try_run() when it has nothing to do.
+// frame. A class without a thread: its host calls run_once() from one thread, the committer's;
+// others may commit in its place with try_run() when it has nothing to do.
 //
 // Each batch carries its engine's epoch. After a failed commit the committer refuses batches of
 // older epochs, until the engine has reset itself and sends batches of a newer one. When a sync

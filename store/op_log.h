@@ -1,5 +1,5 @@
-// The op log: generations of preallocated files that hold every op of every stream in commit order
-//. Byte format: docs/op-log-format.md, store/log_format.h.
+// The op log: generations of preallocated files that hold every op of every stream in commit order.
+// Byte format: docs/op-log-format.md, store/log_format.h.
 //
 // A *frame* is what one commit wrote: a header (magic, generation, sequence, "synced through"
 // sequence, length, checksums) and the records of all batches in it. A frame is there wholly or not

@@ -1,6 +1,6 @@
 // Sealing: rewrites whole generations of the op log, clustered by stream, into segments, and
-// records them in the catalog; merges segments; removes what nobody needs. A class
-// without a thread: its host calls it from one thread, never an event loop.
+// records them in the catalog; merges segments; removes what nobody needs. A class without a
+// thread: its host calls it from one thread, never an event loop.
 //
 // Sealing a generation is the recovery of that generation, by the same `apply`: the catalog's
 // snapshots plus the generation's ops give the next snapshots. No engine is asked. A crash anywhere

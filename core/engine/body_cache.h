@@ -1,6 +1,6 @@
 // Bodies of answers that were put together of many messages, for the next reader who asks for the
-// same: readers who catch up ask for the same chunks, and a body that is kept here is
-// in memory once, however many of them it is being sent to.
+// same: readers who catch up ask for the same chunks, and a body that is kept here is in memory
+// once, however many of them it is being sent to.
 //
 // A stream's bytes at a position never change, so nothing here is ever wrong; but a body that ended
 // at the tail is of no use once there is more, and makes room for the longer one. Owned by one

@@ -1,5 +1,5 @@
-// Reads whose bytes are not all in memory: a chunk is put together from sealed
-// messages, the log and the cache, part by part, until it reaches its boundary or the tail.
+// Reads whose bytes are not all in memory: a chunk is put together from sealed messages, the log
+// and the cache, part by part, until it reaches its boundary or the tail.
 #include <utility>
 
 #include "core/base/assert.h"

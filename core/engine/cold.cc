@@ -1,5 +1,5 @@
-// Streams that are not in memory: what is wholly sealed and used by nobody leaves it,
-// and is looked up in the catalog when somebody asks. Whoever asks meanwhile waits in line.
+// Streams that are not in memory: what is wholly sealed and used by nobody leaves it, and is looked
+// up in the catalog when somebody asks. Whoever asks meanwhile waits in line.
 #include <algorithm>
 #include <utility>
 

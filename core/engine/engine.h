@@ -1,6 +1,6 @@
-// Many streams under one sequencer. An engine takes events (a request, the end of a
-// commit, the passing of time) and returns actions. It does no I/O, reads no clock and has no
-// thread: one thread at a time may call it, and every call returns at once.
+// Many streams under one sequencer. An engine takes events (a request, the end of a commit, the
+// passing of time) and returns actions. It does no I/O, reads no clock and has no thread: one
+// thread at a time may call it, and every call returns at once.
 //
 // The life of a write: on_request decides against the pending state and encodes an op into the open
 // batch; the host takes the batch, commits it and calls on_commit; the engine then applies the op

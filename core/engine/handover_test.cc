@@ -1,6 +1,6 @@
-// From catch-up to live delivery without a gap or a repetition, whatever happens in which order
-//: appends, commits that come late or fail, sockets that fill up and drain, loads that
-// take their time, messages that cross each other.
+// From catch-up to live delivery without a gap or a repetition, whatever happens in which order:
+// appends, commits that come late or fail, sockets that fill up and drain, loads that take their
+// time, messages that cross each other.
 #include <gtest/gtest.h>
 
 #include <string>

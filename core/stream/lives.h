@@ -1,5 +1,5 @@
-// The lives of a stream's positions: which incarnation an offset at a position shows,
-// and what position an offset means.
+// The lives of a stream's positions: which incarnation an offset at a position shows, and what
+// position an offset means.
 //
 // A stream begins with one life. A fork shows inherited positions with its source's lives and its
 // own appends with its own. After a restart that may have lost answered writes (relaxed durability)

@@ -1,5 +1,5 @@
-// Ops: the facts that a log records and a state is made of. An op is decided once, made
-// durable, and then applied, now and at every recovery, by the same function.
+// Ops: the facts that a log records and a state is made of. An op is decided once, made durable,
+// and then applied, now and at every recovery, by the same function.
 #pragma once
 
 #include <cstdint>

@@ -24,6 +24,8 @@ using Sent = OutputQueue::Sent;
 
 void make_unix_pair(int* ends) {
   EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+  const int buffer = 256 << 10;
+  EXPECT_EQ(::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer), 0);
 }
 
 void make_tcp_pair(int* ends) {
@@ -37,11 +39,12 @@ void make_tcp_pair(int* ends) {
   EXPECT_EQ(::listen(listener, 1), 0);
   EXPECT_EQ(::getsockname(listener, at, &size), 0);
   ends[1] = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int buffer = 256 << 10;  // as --near-send-buffer; both ends take 1.5 MiB at most
+  EXPECT_EQ(::setsockopt(ends[1], SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer), 0);
   EXPECT_EQ(::connect(ends[1], at, size), 0);
   ends[0] = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
   EXPECT_GE(ends[0], 0);
   ::close(listener);
-  const int buffer = 256 << 10;  // as --near-send-buffer
   EXPECT_EQ(::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer), 0);
 }
 

@@ -108,3 +108,34 @@ test('--max-connections: one more is answered 503 and told when to come back', a
     await server.stop()
   }
 })
+
+test('--send-cache: copies of large bodies are bounded, counted, and end with them', async () => {
+  const server = await Server.start({ args: ['--send-cache', '3MiB'] })
+  const copied = async () => {
+    const metrics = (await get(`${server.origin}/metrics`)).text
+    return Number(/^ds_send_cache_bytes (\S+)$/m.exec(metrics)?.[1])
+  }
+  try {
+    const streams = Array.from({ length: 4 }, (_, i) => ({
+      url: server.url(`large${i}`),
+      body: new Uint8Array(randomBytes(1 << 20)),
+    }))
+    for (const { url, body } of streams) {
+      expect((await put(url)).status).toBe(201)
+      expect((await post(url, body)).status).toBe(204)
+    }
+    expect(await copied()).toBe(0)
+    for (let round = 0; round < 3; ++round) {
+      for (const { url, body } of streams) {
+        expect(Buffer.compare((await get(`${url}?offset=-1`)).bytes, body)).toBe(0)
+      }
+    }
+    const most = await copied()
+    expect(most).toBeGreaterThan(1 << 20)
+    expect(most).toBeLessThanOrEqual(3 << 20)
+    for (const { url } of streams) expect((await del(url)).status).toBe(204)
+    await expect.poll(copied, { timeout: 20_000 }).toBe(0)
+  } finally {
+    await server.stop()
+  }
+})

@@ -1,6 +1,6 @@
 // A stream's links to other objects: the forks that it serves, and the source that it has to tell
-// when it is gone. Kept as facts, so that whatever dies between two steps, nothing that
-// is shared is dropped and no pin is kept for ever:
+// when it is gone. Kept as facts, so that whatever dies between two steps, nothing that is shared
+// is dropped and no pin is kept for ever:
 //
 //   the source pins, and notes the child      after a while it asks whether the child came to be
 //   the child is created                      what has not, never will: the pin is released

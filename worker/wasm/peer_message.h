@@ -1,6 +1,6 @@
-// What stream objects say to each other: the pin protocol of forks, and reads of what a
-// fork shares with its source. One message asks, one answers. Bytes within one deployment; a
-// message that cannot be read is answered with kFailed and tried again later.
+// What stream objects say to each other: the pin protocol of forks, and reads of what a fork shares
+// with its source. One message asks, one answers. Bytes within one deployment; a message that
+// cannot be read is answered with kFailed and tried again later.
 #pragma once
 
 #include <cstdint>
