@@ -180,7 +180,7 @@ class Mixed(Scenario):
         with runner.running(server) as running:
             runner.load(running, "read --streams 64 --stream-bytes 1048576 --body-bytes 65536 "
                         "-c 16 --run again", 0.01, 0)
-            runner.rest(running)  # or what was written to be read is sealed beside the first writers
+            runner.rest(running)  # or what will be read is sealed beside the first writers
             alone = figures(runner.load(running, write + " --run alone", seconds))
             readers = runner.start_load(
                 running, "read --streams 64 --stream-bytes 1048576 -c 64 --rate 200 --run again "
