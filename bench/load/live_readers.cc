@@ -1,8 +1,23 @@
 #include "bench/load/live_readers.h"
 
+#include <chrono>
+#include <thread>
+
 #include "bench/load/request_loop.h"
 
 namespace ds::bench {
+
+namespace {
+
+// What a listener's queue has no room for is tried again by the system a second later, which made
+// minutes of thousands of readers: servers are left the time to accept some before the next come.
+void open_gently(uint32_t opened) {
+  constexpr uint32_t kAtOnce = 64;
+  constexpr std::chrono::milliseconds kPause{4};
+  if (opened % kAtOnce == kAtOnce - 1) std::this_thread::sleep_for(kPause);
+}
+
+}  // namespace
 
 void LiveReaders::render(uint32_t reader, std::string_view offset, std::string_view more,
                          std::string& request) const {
@@ -26,6 +41,7 @@ void LongPollReaders::start(uint32_t readers) {
     readers_[i].connection->open();
     readers_[i].more = "&live=long-poll";
     poll(readers_[i]);
+    open_gently(i);
   }
 }
 
@@ -71,6 +87,7 @@ void SseReaders::start(uint32_t readers) {
     Reader& reader = readers_.emplace_back(streams_.plain());
     reader.connection = std::make_unique<Connection>(loop_, endpoint_, owner, i);
     connect(reader);
+    open_gently(i);
   }
 }
 
