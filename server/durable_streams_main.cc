@@ -1,6 +1,5 @@
 // durable-streams serve | check | backup | segment inspect | version | help
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -90,8 +89,7 @@ int complain(const std::string& problem) {
 // Descriptors that others use up are missing for the log's files.
 void fit_descriptors(ds::server::Config& config) {
   const uint64_t descriptors = ds::server::raise_descriptor_limit();
-  config.send_copies_max =
-      std::min(config.send_copies_max, ds::server::descriptors_for_copies(descriptors));
+  config.send_copies_max = ds::server::descriptors_for_copies(descriptors);
   const uint64_t most = ds::server::descriptors_for_connections(descriptors);
   if (config.connections_max <= most) return;
   ds::server::log_event(

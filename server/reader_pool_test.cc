@@ -7,7 +7,7 @@
 
 #include "server/http/file_twin.h"
 #include "server/posix_file.h"
-#include "store/new_segments.h"
+#include "tests/fakes/one_segment.h"
 #include "tests/fakes/temp_directory.h"
 
 namespace ds::server {
@@ -42,26 +42,6 @@ struct ReaderPoolTest : testing::Test {
     return std::move(log).value();
   }
 
-  // A segment of one stream: messages of 1,000 bytes.
-  uint64_t add_segment(uint64_t messages) {
-    store::CatalogState state = *catalog->state();
-    store::NewSegments made(*directory, state.next_segment);
-    auto output = std::move(made.create(0, false)).value();
-    output->begin_extent(kStream, Position{0});
-    for (uint64_t i = 0; i < messages; ++i) {
-      output->add_message(std::string(1000, static_cast<char>('a' + i % 26)), i);
-    }
-    output->end_extent();
-    EXPECT_FALSE(output->finish().has_value());
-    EXPECT_FALSE(made.sync().has_value());
-    made.keep();
-    state.next_segment = made.next_id();
-    EXPECT_TRUE(catalog->begin().ok());
-    EXPECT_FALSE(store::apply_segment(*catalog, state, *output).has_value());
-    EXPECT_TRUE(catalog->finish().ok());
-    return output->segment().id;
-  }
-
   SealedChunk read(uint64_t from, uint64_t to) {
     Listener listener;
     engine::ReadSealed what;
@@ -86,7 +66,7 @@ struct ReaderPoolTest : testing::Test {
 };
 
 TEST_F(ReaderPoolTest, AChunkOfASegmentMaySoonBeSentFromItsFile) {
-  const uint64_t id = add_segment(300);
+  const uint64_t id = fakes::add_segment(*catalog, *directory, kStream, 0, 300, 1000);
   const auto before = std::chrono::steady_clock::now();
   const SealedChunk chunk = read(500, 300000);
   const auto after = std::chrono::steady_clock::now();
@@ -106,7 +86,7 @@ TEST_F(ReaderPoolTest, AChunkOfASegmentMaySoonBeSentFromItsFile) {
 }
 
 TEST_F(ReaderPoolTest, ASmallChunkIsSentFromMemory) {
-  add_segment(300);
+  fakes::add_segment(*catalog, *directory, kStream, 0, 300, 1000);
   const SealedChunk chunk = read(299000, 300000);
   ASSERT_EQ(chunk.bytes->size(), 1000u);
   EXPECT_EQ(twin_of(chunk.bytes), nullptr);

@@ -1,9 +1,10 @@
 #include "server/send_buffer.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "server/loopback_pair.h"
 
 namespace ds::server {
 namespace {
@@ -16,36 +17,20 @@ TEST(SendBuffer, OnlyWhatTakesNoTimeIsNear) {
 // Both ends of a connection over loopback.
 class Connected {
  public:
-  Connected() {
-    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(listener, generic, size), 0);
-    EXPECT_EQ(::listen(listener, 1), 0);
-    EXPECT_EQ(::getsockname(listener, generic, &size), 0);
-    client_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT_EQ(::connect(client_, generic, size), 0);
-    server_ = ::accept(listener, nullptr, nullptr);
-    ::close(listener);
-  }
   ~Connected() {
-    ::close(client_);
-    ::close(server_);
+    ::close(pair_.client);
+    ::close(pair_.server);
   }
-  int server() const { return server_; }
+  int server() const { return pair_.server; }
   int send_buffer() const {
     int bytes = 0;
     socklen_t size = sizeof bytes;
-    EXPECT_EQ(::getsockopt(server_, SOL_SOCKET, SO_SNDBUF, &bytes, &size), 0);
+    EXPECT_EQ(::getsockopt(pair_.server, SOL_SOCKET, SO_SNDBUF, &bytes, &size), 0);
     return bytes;
   }
 
  private:
-  int client_ = -1;
-  int server_ = -1;
+  LoopbackPair pair_ = connect_loopback();
 };
 
 TEST(SendBuffer, ANearClientsIsLimited) {

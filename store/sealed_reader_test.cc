@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "core/segment/format.h"
-#include "store/new_segments.h"
 #include "tests/fakes/faulty_disk.h"
 #include "tests/fakes/forwarding_catalog.h"
+#include "tests/fakes/one_segment.h"
 #include "tests/fakes/temp_directory.h"
 
 namespace ds::store {
@@ -28,31 +28,13 @@ struct SealedReaderTest : testing::Test {
   std::string problem;
   SealedSource source;  // of the last read
 
-  // `count` messages of `bytes` each, from `begin` on. Message i holds the letter i mod 26 and was
-  // written at i ms.
   static std::string message(uint64_t number, uint64_t bytes) {
-    return std::string(bytes, static_cast<char>('a' + number % 26));
+    return fakes::lettered_message(number, bytes);
   }
   uint64_t add_segment(Incarnation owner, uint64_t first, uint64_t count, uint64_t bytes,
                        std::vector<CatalogExtent> replaces = {}) {
-    CatalogState state = *catalog->state();
-    NewSegments made(*directory, state.next_segment);
-    auto output = std::move(made.create(0, false)).value();
-    output->begin_extent(owner, Position{first * bytes});
-    for (uint64_t i = first; i < first + count; ++i) output->add_message(message(i, bytes), i);
-    output->end_extent();
-    EXPECT_FALSE(output->finish().has_value());
-    EXPECT_FALSE(made.sync().has_value());
-    made.keep();
-    state.next_segment = made.next_id();
-    EXPECT_TRUE(catalog->begin().ok());
-    CatalogChange removal;
-    removal.removed_extents = std::move(replaces);
-    removal.state = state;
-    EXPECT_TRUE(catalog->apply(removal).ok());
-    EXPECT_FALSE(apply_segment(*catalog, state, *output).has_value());
-    EXPECT_TRUE(catalog->finish().ok());
-    return output->segment().id;
+    return fakes::add_segment(*catalog, *directory, owner, first, count, bytes,
+                              std::move(replaces));
   }
 
   Result<SealedChunk, SealedReadError> read(std::vector<SealedPiece> pieces,

@@ -48,7 +48,7 @@ struct Config {
   uint64_t body_memory_bytes = 0;
   uint64_t answer_memory_bytes = 0;
   uint64_t send_cache_bytes = 0;        // 0: none
-  uint64_t send_copies_max = 512;       // a descriptor each; fewer where there are few
+  uint64_t send_copies_max = 512;       // a descriptor each; descriptor_limit.h
   uint64_t near_send_buffer_bytes = 0;  // 0: as the system has it
   uint64_t head_bytes_max = 0;
   uint64_t uri_bytes_max = 0;

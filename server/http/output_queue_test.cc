@@ -1,8 +1,7 @@
 #include "server/http/output_queue.h"
 
-#include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "server/loopback_pair.h"
 #include "server/memory_budget.h"
 
 namespace ds::server {
@@ -29,23 +29,12 @@ void make_unix_pair(int* ends) {
 }
 
 void make_tcp_pair(int* ends) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const at = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(::bind(listener, at, size), 0);
-  EXPECT_EQ(::listen(listener, 1), 0);
-  EXPECT_EQ(::getsockname(listener, at, &size), 0);
-  ends[1] = ::socket(AF_INET, SOCK_STREAM, 0);
   const int buffer = 256 << 10;  // as --near-send-buffer; both ends take 1.5 MiB at most
-  EXPECT_EQ(::setsockopt(ends[1], SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer), 0);
-  EXPECT_EQ(::connect(ends[1], at, size), 0);
-  ends[0] = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
-  EXPECT_GE(ends[0], 0);
-  ::close(listener);
-  EXPECT_EQ(::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer), 0);
+  const LoopbackPair pair = connect_loopback(buffer);
+  EXPECT_EQ(::setsockopt(pair.server, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer), 0);
+  EXPECT_EQ(::fcntl(pair.server, F_SETFL, O_NONBLOCK), 0);
+  ends[0] = pair.server;
+  ends[1] = pair.client;
 }
 
 class OutputQueueTest : public ::testing::TestWithParam<void (*)(int*)> {
@@ -77,6 +66,17 @@ class OutputQueueTest : public ::testing::TestWithParam<void (*)(int*)> {
     EXPECT_GT(n, 0);
     return buffer.substr(0, static_cast<size_t>(std::max<ssize_t>(n, 0)));
   }
+  std::string receive(uint64_t bytes) {
+    std::string text;
+    while (text.size() < bytes) text += receive();
+    return text;
+  }
+  // What the socket takes of a body that a file of `f` has. Returns how much that is.
+  uint64_t send_some_from_file(const SharedBytes& body) {
+    queue.append_twinned(Slice(body), twin(std::string(body->size(), 'f')));
+    EXPECT_EQ(queue.send(ends[0]), Sent::kBlocked);
+    return body->size() - queue.bytes();
+  }
   // All that is queued, however often the socket is full.
   std::string send_all() {
     const uint64_t size = queue.bytes();
@@ -84,8 +84,7 @@ class OutputQueueTest : public ::testing::TestWithParam<void (*)(int*)> {
     Sent sent = Sent::kBlocked;
     while ((sent = queue.send(ends[0])) == Sent::kBlocked) text += receive();
     EXPECT_EQ(sent, Sent::kAll);
-    while (text.size() < size) text += receive();
-    return text;
+    return text + receive(size - text.size());
   }
 
   int ends[2] = {-1, -1};
@@ -151,12 +150,9 @@ TEST_P(OutputQueueTest, AClientThatIsGoneIsNoticed) {
 
 TEST_P(OutputQueueTest, AFileThatIsLetGoOfIsNotSentFrom) {
   const SharedBytes body = share(std::string(3 << 20, 'm'));
-  queue.append_twinned(Slice(body), twin(std::string(body->size(), 'f')));
-  EXPECT_EQ(queue.send(ends[0]), Sent::kBlocked);
-  const uint64_t from_file = body->size() - queue.bytes();
+  const uint64_t from_file = send_some_from_file(body);
   kept.reset();
-  std::string text;
-  while (text.size() < from_file) text += receive();
+  const std::string text = receive(from_file);
   EXPECT_EQ(text + send_all(),
             std::string(from_file, 'f') + std::string(body->size() - from_file, 'm'));
 }
@@ -164,17 +160,13 @@ TEST_P(OutputQueueTest, AFileThatIsLetGoOfIsNotSentFrom) {
 // What was sent refers to the file's pages, and nobody writes them again.
 TEST_P(OutputQueueTest, AClientThatReadsAfterTheFileIsClosedReceivesItsBytes) {
   const SharedBytes body = share(std::string(3 << 20, 'm'));
-  queue.append_twinned(Slice(body), twin(std::string(body->size(), 'f')));
-  EXPECT_EQ(queue.send(ends[0]), Sent::kBlocked);
-  const uint64_t from_file = body->size() - queue.bytes();
+  const uint64_t from_file = send_some_from_file(body);
   kept.reset();
   ::close(std::exchange(file, -1));
   // Memory that is freed and taken again at once, if it is.
   const int other = ::memfd_create("other", MFD_CLOEXEC);
   EXPECT_EQ(::write(other, body->data(), body->size()), static_cast<ssize_t>(body->size()));
-  std::string text;
-  while (text.size() < from_file) text += receive();
-  EXPECT_EQ(text, std::string(from_file, 'f'));
+  EXPECT_EQ(receive(from_file), std::string(from_file, 'f'));
   ::close(other);
 }
 
